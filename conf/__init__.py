@@ -1,0 +1,1 @@
+"""The config groups that mlframe ships: one folder a group, one YAML file a component."""
