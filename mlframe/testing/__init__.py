@@ -1,0 +1,74 @@
+"""For plugin authors: conformance suites, small data and a real door, all public.
+
+Subclass the suite of your hook, override its fixture `component`, and pytest runs the contract against your plugin:
+
+    from mlframe.testing import ModelSuite
+
+    class TestMine(ModelSuite):
+        @pytest.fixture
+        def component(self):
+            return "mine"
+
+The fixtures (`plugins`, `registry`, `compose`, `tiny_table`, `recording_tracker`, `install_plugin`, `run_cli`) are
+there in every test session of an environment that has mlframe; see `mlframe.testing.plugin`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlframe.testing.data import make_predictions, make_report_input, make_run, make_table, make_target
+    from mlframe.testing.plugin import CliResult
+    from mlframe.testing.recording import RecordingTracker
+    from mlframe.testing.suite_evaluator import EvaluatorSuite
+    from mlframe.testing.suite_explorer import ExplorerSuite
+    from mlframe.testing.suite_featurizer import FeaturizerSuite
+    from mlframe.testing.suite_labeler import LabelerSuite
+    from mlframe.testing.suite_model import ModelSuite
+    from mlframe.testing.suite_reporter import ReporterSuite
+    from mlframe.testing.suite_source import SourceSuite
+    from mlframe.testing.suite_splitter import SplitterSuite
+    from mlframe.testing.suite_step import StepSuite
+    from mlframe.testing.suite_tracker import TrackerSuite
+    from mlframe.testing.suite_validator import ValidatorSuite
+
+__all__ = [
+    "CliResult",
+    "EvaluatorSuite",
+    "ExplorerSuite",
+    "FeaturizerSuite",
+    "LabelerSuite",
+    "ModelSuite",
+    "RecordingTracker",
+    "ReporterSuite",
+    "SourceSuite",
+    "SplitterSuite",
+    "StepSuite",
+    "TrackerSuite",
+    "ValidatorSuite",
+    "make_predictions",
+    "make_report_input",
+    "make_run",
+    "make_table",
+    "make_target",
+]
+
+_HOMES = {
+    "CliResult": "plugin",
+    "RecordingTracker": "recording",
+    **{name: "data" for name in __all__ if name.startswith("make_")},
+    **{name: f"suite_{name.removesuffix('Suite').lower()}" for name in __all__ if name.endswith("Suite")},
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: pytest loads this package in every session."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,211 @@
+"""Small data that has every difficulty once: for the suites, and for a plugin author's own tests."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from mlframe.contracts import (
+    Chart,
+    Evaluation,
+    Exploration,
+    Figure,
+    Finding,
+    Interval,
+    Predictions,
+    ReportInput,
+    RunInfo,
+)
+from mlframe.contracts import Part as PartName
+from mlframe.table import ROW, Table, describe_columns
+
+__all__ = ["CLASSES", "make_predictions", "make_report_input", "make_run", "make_table", "make_target"]
+
+CLASSES = {"binary": ("no", "yes"), "multiclass": ("high", "low", "middle"), "regression": ()}
+"""Learning task to class names, in the order of their codes."""
+
+COLUMNS: dict[str, dict[str, Any]] = {
+    "id": {"role": "id"},
+    "amount": {"kind": "numeric"},
+    "visits": {"kind": "numeric"},
+    "colour": {"kind": "categorical"},
+    "note": {"kind": "text"},
+    "ordered": {"kind": "datetime"},
+    "member": {"kind": "boolean"},
+    "at": {"role": "time", "kind": "datetime"},
+    "owner": {"role": "group", "kind": "categorical"},
+    "weight": {"role": "weight", "kind": "numeric"},
+    "label": {"role": "target"},
+}
+WORDS = (
+    "offer",
+    "meeting",
+    "invoice",
+    "parcel",
+    "ticket",
+    "winner",
+    "lunch",
+    "report",
+    "naïve",
+    "東京",
+    "free",
+    "urgent",
+)
+
+
+def make_table(rows: int = 120, task: str = "binary", seed: int = 0) -> Table:
+    """Make a mixed table in which the target can be learned from `amount`, `colour` and `note`.
+
+    Args:
+        rows: how many rows; fewer than about 40 leave rare classes thin.
+        task: one of `mlframe.contracts.TASKS`; decides the target column `label`.
+        seed: equal seeds give equal tables.
+
+    Returns:
+        Columns id, amount (with nulls), visits, colour (with nulls), note (text, with nulls), ordered (datetime, with
+        nulls), member (Boolean, with nulls), at (role time, distinct), owner (role group, 8 groups), weight, label.
+        Rows are not in order of time.
+    """
+    rng = np.random.default_rng(seed)
+    amount = rng.normal(50, 20, rows)
+    colour = rng.choice(["red", "green", "blue", "rare"], rows, p=[0.4, 0.3, 0.25, 0.05])
+    signal = amount / 20 + 1.5 * (colour == "red") + rng.normal(0, 0.5, rows)
+    ranks = np.argsort(np.argsort(signal)) / rows
+    if task == "regression":
+        label = pl.Series("label", signal * 10)
+    elif task == "binary":
+        label = pl.Series("label", np.where(ranks > 0.6, "yes", "no"))
+    else:
+        label = pl.Series("label", np.where(ranks > 0.66, "high", np.where(ranks > 0.33, "middle", "low")))
+    start = datetime(2024, 2, 27)
+    notes = [
+        " ".join([*rng.choice(WORDS, 6), "win a prize" if value > 0.6 else "see you soon", str(number)])
+        for number, value in enumerate(ranks)
+    ]
+    frame = pl.DataFrame(
+        {
+            ROW: pl.Series(np.arange(rows, dtype=np.uint32)),
+            "id": np.arange(1000, 1000 + rows),
+            "amount": _holes(amount.tolist(), rng, 0.08),
+            "visits": rng.poisson(3, rows),
+            "colour": _holes(colour.tolist(), rng, 0.05),
+            "note": _holes(notes, rng, 0.05),
+            "ordered": _holes([start + timedelta(hours=int(h)) for h in rng.integers(0, 9000, rows)], rng, 0.05),
+            "member": _holes((rng.random(rows) > 0.5).tolist(), rng, 0.05),
+            "at": [start + timedelta(minutes=int(m)) for m in rng.permutation(rows) * 17],
+            "owner": [f"owner {number}" for number in rng.permutation(np.arange(rows) % 8)],
+            "weight": np.round(rng.uniform(0.5, 2.0, rows), 3),
+            "label": label,
+        }
+    )
+    kinds = {**COLUMNS, "label": {"role": "target", "kind": "numeric" if task == "regression" else "categorical"}}
+    return Table(frame, describe_columns(frame, kinds))
+
+
+def make_target(table: Table, task: str) -> npt.NDArray[Any]:
+    """Return the target of a `make_table` as codes (intp) or values (float64), shape (rows,)."""
+    if task == "regression":
+        return table.frame["label"].to_numpy().astype(np.float64)
+    return np.searchsorted(np.array(CLASSES[task]), table.frame["label"].to_numpy().astype(str)).astype(np.intp)
+
+
+def make_predictions(
+    task: str = "binary", rows: int = 200, *, noise: float = 0.5, seed: int = 0, part: PartName = "holdout"
+) -> Predictions:
+    """Make predictions of known quality.
+
+    Args:
+        task: one of `mlframe.contracts.TASKS`.
+        rows: how many.
+        noise: 0 is perfect (probabilities 0 and 1); the larger, the worse.
+        seed: equal seeds give the same truth for every noise.
+        part: which rows they pretend to be.
+    """
+    rng = np.random.default_rng(seed)
+    classes = CLASSES[task]
+    base: dict[str, Any] = {
+        "row_id": np.arange(rows, dtype=np.uint32),
+        "fold": np.full(rows, -1, dtype=np.int32),
+    }
+    weight = np.round(rng.uniform(0.5, 2.0, rows), 3)
+    if task == "regression":
+        truth = rng.normal(100, 25, rows)
+        base |= {"y": truth, "y_pred": truth + noise * rng.normal(0, 20, rows)}
+    else:
+        codes = rng.permutation(np.arange(rows) % len(classes))
+        proba = np.eye(len(classes))[codes]
+        if noise:
+            blurred = proba + noise * rng.exponential(1.0, proba.shape)
+            proba = blurred / blurred.sum(axis=1, keepdims=True)
+        names = np.array(classes)
+        base |= {"y": names[codes], "y_pred": names[proba.argmax(axis=1)]}
+        base |= {f"p_{name}": proba[:, index] for index, name in enumerate(classes)}
+    return Predictions(pl.DataFrame({**base, "weight": weight}), task, classes, part)
+
+
+def make_run(folder: Path, **changes: Any) -> RunInfo:
+    """Make a run's record; `changes` replace single fields."""
+    fields: dict[str, Any] = {
+        "id": "20240229-101502-4f2a",
+        "name": "tiny",
+        "task": "train",
+        "group": None,
+        "config": {"name": "tiny", "seed": 0, "model": {"name": "dummy"}, "goal": {"metric": "roc_auc"}},
+        "folder": folder,
+        "facts": {"seed": 0, "python": "3.12", "commit": None},
+    }
+    return RunInfo(**{**fields, **changes})
+
+
+def make_report_input(folder: Path, *, full: bool = True, text: str = "amount") -> ReportInput:
+    """Make what a reporter gets.
+
+    Args:
+        folder: an empty folder for the report's files.
+        full: whether everything is there (explored, gated, registered), or as little as a task can leave.
+        text: put wherever data or config can bring a text of their own, such as a column's name.
+    """
+    table = make_table()
+    figures = {part: {"roc_auc": Interval(0.91, 0.88, 0.94), "brier": Interval(0.1)} for part in ("folds", "holdout")}
+    declared = {
+        "roc_auc": Figure("roc_auc", "higher", summary="How well the ranking separates the classes"),
+        "brier": Figure("brier", "lower", summary="Mean squared error of the probabilities"),
+    }
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><path d="M0 0 L10 10"/></svg>'
+    chart = Chart("curve", f"A curve of {text}", f"A line that rises from 0 to 10 with {text}", svg)
+    exploration = Exploration(
+        [Finding("warning", f"{text} is missing in 8 %", "amount")], [chart], {"top": table.frame.head(3)}
+    )
+    check = {"name": "roc_auc", "passed": True, "value": 0.91, "wanted": ">= 0.9", "evidence": f"holdout of {text}"}
+    return ReportInput(
+        run=make_run(folder.parent, config={"name": "tiny", "note": text}),
+        goal={"problem": f"Too much {text}", "metric": "roc_auc", "targets": {"roc_auc": 0.9}} if full else {},
+        data={
+            "rows": len(table),
+            "columns": table.column_records(),
+            "split": {"folds": 5, "development": 100, "holdout": 20},
+            "source": {"name": "csv", "path": text},
+            "fingerprint": "abc123",
+        },
+        figures=figures if full else {"folds": figures["folds"]},
+        declared=declared,
+        exploration=exploration if full else None,
+        evaluation=Evaluation(figures["holdout"], [chart], {"thresholds": table.frame.head(3)})
+        if full
+        else Evaluation(),
+        gate={"passed": True, "checks": [check]} if full else {"passed": None, "checks": []},
+        version="tiny/7" if full else None,
+        promote="mlframe promote tiny/7" if full else None,
+        folder=folder,
+    )
+
+
+def _holes(values: list[Any], rng: np.random.Generator, share: float) -> list[Any]:
+    """Return the values with nulls in a share of the places, the first never among them."""
+    gone = rng.random(len(values)) < share
+    return [None if hole and index else value for index, (value, hole) in enumerate(zip(values, gone, strict=True))]
