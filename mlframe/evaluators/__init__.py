@@ -1,0 +1,27 @@
+"""Judges of predictions: figures with intervals, and the pictures that explain them."""
+
+from __future__ import annotations
+
+from mlframe import Component, hookimpl
+
+
+@hookimpl
+def mlframe_evaluators() -> list[Component]:
+    """Offer the built-in evaluators."""
+    return [
+        Component(
+            "classification",
+            "mlframe.evaluators.classification:ClassificationEvaluator",
+            "ROC AUC, log loss, F1 and more with intervals; curves, confusion, calibration, thresholds",
+        ),
+        Component(
+            "regression",
+            "mlframe.evaluators.regression:RegressionEvaluator",
+            "RMSE, MAE, R2, MAPE and pinball loss with intervals; predicted against true, residuals",
+        ),
+        Component(
+            "importance",
+            "mlframe.evaluators.importance:ImportanceEvaluator",
+            "Which input columns the model uses: permutation and gain",
+        ),
+    ]
