@@ -1,0 +1,204 @@
+"""The step cache: values by key, dropped when damaged, evicted when old."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from mlframe.errors import StoreError
+from mlframe.store import metadata as db
+from mlframe.store.codecs import Codec, Codecs
+from mlframe.store.folders import open_folder, place, remove_opened
+from mlframe.store.objects import Objects, unique_address
+
+__all__ = ["ArtifactEntry", "Artifacts"]
+
+BULKY = 4 << 20
+"""Bytes from which a file of a bulky kind gets a unique address instead of its digest."""
+
+ORPHANED = 3600.0
+"""Seconds after which a file that nothing refers to is what a killed process left, not one that is being recorded."""
+
+_log = logging.getLogger("mlframe.store")
+
+
+@dataclass(frozen=True)
+class ArtifactEntry:
+    """A value in the step cache.
+
+    Args:
+        key: digest of all that it depends on.
+        step: step that gave it.
+        kind: kind of artifact.
+        name: name of the artifact.
+        files: file name to address and size in bytes.
+        created: when it was saved.
+    """
+
+    key: str
+    step: str
+    kind: str
+    name: str
+    files: dict[str, tuple[str, int]]
+    created: str
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return sum(size for _, size in self.files.values())
+
+
+class Artifacts:
+    """Reads and writes the step cache.
+
+    Args:
+        database: the store's tables.
+        objects: the store's files.
+        codecs: the known kinds.
+    """
+
+    def __init__(self, database: db.Database, objects: Objects, codecs: Codecs) -> None:
+        self._database = database
+        self._objects = objects
+        self._codecs = codecs
+
+    def save(self, key: str, *, step: str, kind: str, name: str, value: Any) -> ArtifactEntry:
+        """Keep a value; one that has the key is replaced."""
+        codec = self._codecs[kind]
+        with self._objects.scratch() as folder:
+            codec.save(value, folder)
+            files = {
+                path.relative_to(folder).as_posix(): self._objects.put(path, address=_address(codec, path))
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+            }
+        entry = ArtifactEntry(key, step, kind, name, files, db.now())
+        for _ in range(5):
+            try:
+                self._record(entry)
+                return entry
+            except IntegrityError:  # another process has just saved this key; ours replaces it
+                continue
+        raise StoreError(
+            f"{name!r} of step {step!r} is being saved by too many processes at once",
+            where=self._database.where,
+            hint="run the command again",
+        )
+
+    def _record(self, entry: ArtifactEntry) -> None:
+        key = entry.key
+        with self._database.write(f"saving {entry.name!r} of step {entry.step!r}") as connection:
+            connection.execute(db.artifacts.delete().where(db.artifacts.c.key == key))
+            connection.execute(
+                db.artifacts.insert().values(
+                    key=key,
+                    step=entry.step,
+                    kind=entry.kind,
+                    name=entry.name,
+                    created=entry.created,
+                    used=entry.created,
+                )
+            )
+            connection.execute(
+                db.artifact_files.insert(),
+                [{"key": key, "file": file, "address": at, "size": size} for file, (at, size) in entry.files.items()],
+            )
+
+    def find(self, key: str) -> ArtifactEntry | None:
+        """Return the entry of a key after checking its files; None when there is none or a file is damaged."""
+        own = db.artifact_files.c.key == key
+        with self._database.read("looking into the step cache") as connection:
+            row = connection.execute(sa.select(db.artifacts).where(db.artifacts.c.key == key)).mappings().first()
+            rows = connection.execute(sa.select(db.artifact_files).where(own)).mappings().all()
+        if row is None:
+            return None
+        files = {item["file"]: (item["address"], item["size"]) for item in rows}
+        entry = ArtifactEntry(key, row["step"], row["kind"], row["name"], files, row["created"])
+        damaged = [file for file, (at, size) in files.items() if self._objects.fetch(at, size) is None]
+        if damaged:
+            _log.warning(
+                "step cache: %s of step %s is made again, because its file %s is missing or damaged",
+                entry.name,
+                entry.step,
+                ", ".join(damaged),
+            )
+            with self._database.write("dropping a damaged entry of the step cache") as connection:
+                # Only the entry that was looked at: another process may have saved a sound one meanwhile.
+                mine = sa.and_(db.artifacts.c.key == key, db.artifacts.c.created == entry.created)
+                connection.execute(db.artifacts.delete().where(mine))
+            return None
+        with self._database.write("marking an entry of the step cache as used") as connection:
+            connection.execute(db.artifacts.update().where(db.artifacts.c.key == key).values(used=db.now()))
+        return entry
+
+    def load(self, entry: ArtifactEntry) -> Any:
+        """Return the value of an entry that `find` has just given.
+
+        Raises:
+            StoreError: a file has gone since.
+        """
+        codec = self._codecs[entry.kind]
+        paths = {}
+        for file, (address, size) in entry.files.items():
+            path = self._objects.fetch(address, size, verify=False)
+            if path is None:
+                raise StoreError(
+                    f"{entry.name!r} of step {entry.step!r} has gone from the step cache while it was being read",
+                    where=self._database.where,
+                    hint="run the command again; the step will be done again",
+                )
+            paths[file] = path
+        if codec.lasting:
+            return codec.load(open_folder(paths, {file: at for file, (at, _) in entry.files.items()}, self._objects))
+        with self._objects.scratch() as folder:
+            place(paths, folder)
+            return codec.load(folder)
+
+    def evict(self, max_bytes: int) -> int:
+        """Remove the entries that were not used for longest until the cache is small enough.
+
+        Files that versions use are neither counted nor removed. Files that nothing refers to go as well.
+
+        Args:
+            max_bytes: size that may stay.
+
+        Returns:
+            Bytes that were freed.
+        """
+        freed = 0
+        with self._database.write("evicting from the step cache") as connection:
+            db.lock_objects(connection)
+            kept = set(connection.execute(sa.select(db.version_files.c.address)).scalars())
+            order = connection.execute(sa.select(db.artifacts.c.key).order_by(db.artifacts.c.used)).scalars().all()
+            files: dict[str, list[tuple[str, int]]] = {key: [] for key in order}
+            for row in connection.execute(sa.select(db.artifact_files)).mappings():
+                if row["address"] not in kept:
+                    files[row["key"]].append((row["address"], row["size"]))
+            uses = Counter(address for items in files.values() for address, _ in items)
+            total = sum({address: size for items in files.values() for address, size in items}.values())
+            for key in order:
+                if total <= max_bytes:
+                    break
+                connection.execute(db.artifacts.delete().where(db.artifacts.c.key == key))
+                for address, size in files[key]:
+                    uses[address] -= 1
+                    if uses[address] == 0:
+                        self._objects.delete(address)
+                        total -= size
+                        freed += size
+            known = kept | {address for address, count in uses.items() if count}
+            for address in list(self._objects.addresses(ORPHANED)):
+                if address not in known:
+                    self._objects.delete(address)
+        remove_opened(self._objects, ORPHANED)
+        return freed
+
+
+def _address(codec: Codec, path: Path) -> str | None:
+    return unique_address() if codec.bulky and path.stat().st_size >= BULKY else None

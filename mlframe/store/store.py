@@ -1,0 +1,355 @@
+"""The store as the runner and the commands see it: one class in front of runs, step cache and versions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mlframe.errors import StoreError
+from mlframe.store.artifacts import ArtifactEntry, Artifacts
+from mlframe.store.codecs import Codecs
+from mlframe.store.guard import guarded
+from mlframe.store.metadata import Database
+from mlframe.store.objects import LocalObjects, Objects, RemoteObjects
+from mlframe.store.runs import Runs
+from mlframe.store.versions import ANY, CHAMPION, Versions
+
+__all__ = ["Store"]
+
+FOLDERS = ("objects", "runs", "predictions", "feedback")
+
+
+class Store:
+    """A workspace: its tables, its files and its folders. Open it with `Store.open`.
+
+    Args:
+        folder: local folder of runs, predictions and feedback.
+        database: tables.
+        objects: files.
+    """
+
+    def __init__(self, folder: Path, database: Database, objects: Objects) -> None:
+        self.folder = folder
+        self._database = database
+        self._codecs = Codecs()
+        self._artifacts = Artifacts(database, objects, self._codecs)
+        self._runs = Runs(database)
+        self._versions = Versions(database, objects)
+
+    @classmethod
+    def open(cls, root: str, url: str | None = None, *, create: bool = True, timeout: float = 10.0) -> Store:
+        """Open the store at a place, and make it when there is none.
+
+        Args:
+            root: folder, or fsspec address such as `s3://bucket/team`; a remote store keeps local copies below
+                `MLFRAME_CACHE` (default `~/.cache/mlframe`).
+            url: SQLAlchemy address of the tables; None keeps them in `mlframe.db` in the root.
+            create: whether to make a store where there is none.
+            timeout: seconds to wait for another process's lock.
+
+        Raises:
+            StoreError: there is no store, it cannot be read or written, it is locked, or it is from a newer mlframe.
+        """
+        root = str(root)
+        remote = "://" in root and not root.startswith(("file://", "local://"))
+        folder = _cache_folder(root) if remote else Path(root.partition("://")[2] or root).expanduser().absolute()
+        if remote and url is None:
+            raise StoreError(
+                "A store at a remote address needs a database server for its tables",
+                value=root,
+                where="store.root",
+                hint="set 'store.url', such as postgresql+psycopg://user@host/name",
+            )
+        if not create and not folder.is_dir() and not remote:
+            raise StoreError(
+                "There is no store here", where=str(folder), hint="train a model first, or name it with 'store.root'"
+            )
+        with guarded("opening it", root):
+            for name in FOLDERS:
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            local = LocalObjects(folder / "objects")
+            local.prepare()
+        database = Database(url or f"sqlite:///{folder / 'mlframe.db'}", timeout=timeout)
+        try:
+            database.prepare(create=create)
+            return cls(folder, database, _remote(root, local) if remote else local)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connections; the store may not be used afterwards."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------------------------------------------ runs
+
+    def start_run(
+        self,
+        *,
+        task: str,
+        name: str,
+        group: str | None,
+        config: Mapping[str, Any],
+        unresolved: Mapping[str, Any],
+        facts: Mapping[str, Any],
+    ) -> str:
+        """Record that a run has begun in this process.
+
+        Args:
+            task: the task.
+            name: name of the model.
+            group: id of the multirun that it belongs to.
+            config: resolved config, credentials left out.
+            unresolved: config with its interpolations.
+            facts: code, environment, machine and seed.
+
+        Returns:
+            The run's id, such as `20261123-101502-4f2a`; ids sort by time. Its folder is there.
+        """
+        run_id = self._runs.start(task=task, name=name, group=group, config=config, unresolved=unresolved, facts=facts)
+        self.run_folder(run_id)
+        return run_id
+
+    def update_run(self, run_id: str, **json_fields: Any) -> None:
+        """Set fields of a run (plain JSON values); new names are kept and come back from `run`."""
+        self._runs.update(run_id, json_fields)
+
+    def finish_run(self, run_id: str, status: str, summary: Mapping[str, Any]) -> None:
+        """Record how a run ended: `finished`, `failed` or `interrupted`, and what `show` prints."""
+        self._runs.finish(run_id, status, summary)
+
+    def record_step(
+        self,
+        run_id: str,
+        step: str,
+        *,
+        seconds: float,
+        cached: bool,
+        key: str | None,
+        peak_memory: int | None,
+        status: str,
+        error: str | None = None,
+    ) -> None:
+        """Add a step to a run.
+
+        Args:
+            run_id: the run.
+            step: the step.
+            seconds: wall time.
+            cached: whether its artifacts came from the step cache.
+            key: its key in the step cache.
+            peak_memory: largest resident size of the process, in bytes.
+            status: `finished`, `failed` or `interrupted`.
+            error: text of the error.
+        """
+        values = {"seconds": seconds, "cached": cached, "key": key, "peak_memory": peak_memory}
+        self._runs.record_step(run_id, step, {**values, "status": status, "error": error})
+
+    def run(self, reference: str) -> dict[str, Any]:
+        """Return a run by its id or the beginning of it.
+
+        A run of this machine whose process has gone has the status `interrupted`.
+
+        Raises:
+            UnknownNameError: no run, or more than one, is meant.
+        """
+        return self._runs.one(reference)
+
+    def runs(
+        self, *, limit: int = 20, name: str | None = None, group: str | None = None, status: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return runs, the latest first."""
+        return self._runs.many(limit=limit, name=name, group=group, status=status)
+
+    def steps(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the steps of a run in the order in which they were recorded."""
+        return self._runs.steps(run_id)
+
+    def run_folder(self, run_id: str) -> Path:
+        """Return the folder of a run's files; made when absent."""
+        folder = self.folder / "runs" / run_id
+        with guarded("making the run's folder", str(folder)):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def record_holdout(self, run_id: str, *, data_fingerprint: str, split_key: str) -> None:
+        """Record that a run has seen the holdout of a split; a second look of the same run counts once."""
+        self._runs.record_holdout(run_id, data_fingerprint=data_fingerprint, split_key=split_key)
+
+    def holdout_uses(self, split_key: str) -> int:
+        """Return how many runs have seen the holdout of a split."""
+        return self._runs.holdout_uses(split_key)
+
+    # ------------------------------------------------------------------------------------------------ step cache
+
+    def register_codec(self, kind: str, save: Callable[[Any, Path], None], load: Callable[[Path], Any]) -> None:
+        """Teach the store a kind of artifact.
+
+        Args:
+            kind: name of the kind, such as `pipeline`.
+            save: writes a value as files into an empty folder.
+            load: reads it back; must not refer to the folder afterwards. Every file's digest was checked before.
+        """
+        self._codecs.register(kind, save, load)
+
+    def save_artifact(self, key: str, *, step: str, kind: str, name: str, value: Any) -> ArtifactEntry:
+        """Keep a value in the step cache; one that has the key is replaced.
+
+        Args:
+            key: digest of all that the value depends on.
+            step: step that gave it.
+            kind: table, frame, arrays (numpy, CSR or None by name), json, files (a folder or a list of paths), or a
+                registered one.
+            name: name of the artifact.
+            value: the value.
+
+        Raises:
+            StoreError: the value cannot be kept, or the store cannot be written.
+        """
+        with guarded(f"saving {name!r} of step {step!r}", self._database.where):
+            return self._artifacts.save(key, step=step, kind=kind, name=name, value=value)
+
+    def artifact(self, key: str) -> ArtifactEntry | None:
+        """Return the entry of a key, None when there is none.
+
+        Its files are checked: size and modification time always, the digest of all but large tables and arrays. An
+        entry with a damaged or missing file is dropped with a warning, and None is returned.
+        """
+        with guarded("looking into the step cache", self._database.where):
+            return self._artifacts.find(key)
+
+    def load_artifact(self, entry: ArtifactEntry) -> Any:
+        """Return the value of an entry that `artifact` has just given. Files come back as paths not to be changed."""
+        with guarded(f"reading {entry.name!r} from the step cache", self._database.where):
+            return self._artifacts.load(entry)
+
+    def evict(self, max_bytes: int) -> int:
+        """Remove what was not used for longest until the step cache is small enough; never what versions use.
+
+        Returns:
+            Bytes that were freed.
+        """
+        with guarded("evicting from the step cache", self._database.where):
+            return self._artifacts.evict(max_bytes)
+
+    # -------------------------------------------------------------------------------------------------- versions
+
+    def register(
+        self, name: str, folder: Path, *, run_id: str, figures: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> str:
+        """Keep a bundle for good and give it the next number.
+
+        Args:
+            name: name of the model.
+            folder: a bundle with its manifest; copied.
+            run_id: run that made it.
+            figures: figures that judge it (plain JSON values).
+            facts: data fingerprint, environment and what else describes it.
+
+        Returns:
+            The version's reference, such as `email/7`.
+
+        Raises:
+            BundleError: the folder is not what its manifest says.
+        """
+        with guarded(f"registering a version of {name!r}", self._database.where):
+            return self._versions.register(name, Path(folder), run_id=run_id, figures=figures, facts=facts)
+
+    def versions(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Return versions by name and number: name, number, reference, aliases, run_id, created, figures, facts."""
+        return self._versions.many(name)
+
+    def version(self, reference: str) -> dict[str, Any]:
+        """Return the version that `email/7`, `email@champion` or `email` (its champion) names, with its files.
+
+        Raises:
+            UnknownNameError: there is none; the text lists the versions and, without a champion, how to promote one.
+        """
+        return self._versions.one(reference)
+
+    def open_bundle(self, reference: str) -> Path:
+        """Return a folder with the bundle of a version; every file's digest is checked first. Not to be changed.
+
+        Raises:
+            BundleError: a file is missing or changed; the text names it with the expected and the found digest.
+            UnknownNameError: there is no such version.
+        """
+        with guarded(f"opening {reference}", self._database.where):
+            return self._versions.open(reference)
+
+    def promote(
+        self,
+        reference: str,
+        *,
+        alias: str = CHAMPION,
+        who: str,
+        why: str,
+        evidence: Mapping[str, Any],
+        expected: Any = ANY,
+    ) -> dict[str, Any]:
+        """Point an alias at a version and log it.
+
+        Args:
+            reference: the version.
+            alias: the alias.
+            who: person or process that decides.
+            why: its reason.
+            evidence: what the decision rests on (plain JSON values).
+            expected: when given, the reference (or None) that the alias must point at now, else nothing is moved.
+
+        Returns:
+            The entry of the log: name, alias, action, from, to, when, who, why, evidence.
+
+        Raises:
+            StoreError: the alias does not point at `expected`.
+        """
+        return self._versions.promote(reference, alias=alias, who=who, why=why, evidence=evidence, expected=expected)
+
+    def rollback(self, name: str, *, alias: str = CHAMPION, who: str, why: str) -> dict[str, Any]:
+        """Point an alias at what it was promoted to before, and log it; each call goes one promotion further back.
+
+        Returns:
+            The entry of the log.
+
+        Raises:
+            StoreError: there is nothing to go back to.
+            UnknownNameError: there is no such model or alias.
+        """
+        return self._versions.rollback(name, alias=alias, who=who, why=why)
+
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """Return every move of a model's aliases, the first one first; the log is only ever added to."""
+        return self._versions.history(name)
+
+
+def _cache_folder(root: str) -> Path:
+    base = os.environ.get("MLFRAME_CACHE")
+    folder = Path(base) if base else Path.home() / ".cache" / "mlframe"
+    return folder.absolute() / hashlib.sha256(root.rstrip("/").encode()).hexdigest()[:16]
+
+
+def _remote(root: str, local: LocalObjects) -> RemoteObjects:
+    import fsspec
+
+    try:
+        filesystem, path = fsspec.core.url_to_fs(f"{root.rstrip('/')}/objects")
+    except (ImportError, ValueError) as error:
+        raise StoreError(
+            f"The store's address cannot be used: {error}",
+            value=root,
+            where="store.root",
+            hint="install fsspec's package for this protocol, or name a folder",
+        ) from error
+    return RemoteObjects(filesystem, path, local)
