@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 hookspec = pluggy.HookspecMarker("mlframe")
 hookimpl = pluggy.HookimplMarker("mlframe")
 
-# ruff: noqa: D417 (the arguments of a hook are described where it has any)
 
 # ------------------------------------------------------------------------------------------------ registration hooks
 

@@ -119,7 +119,9 @@ def load_plugins(
                 raise UnknownNameError.from_name(kind, name, known, where=key)
 
     for entry in entries:
-        record = PluginRecord(entry.name, entry.dist.name if entry.dist else None, entry.dist.version if entry.dist else None)
+        record = PluginRecord(
+            entry.name, entry.dist.name if entry.dist else None, entry.dist.version if entry.dist else None
+        )
         twin = records.get(entry.name)
         if twin is not None:
             raise PluginError(

@@ -1,0 +1,132 @@
+"""The root keys that the core reads, their types, and how plain values are taken from a config."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mlframe.errors import ConfigError
+
+__all__ = ["CHOICES", "OPEN", "Config", "entries", "pick", "plain"]
+
+OPEN = ("data.columns", "data.schema", "data.source.types", "data.source.times", "goal.targets", "model.params")
+"""Mappings that take new keys without a plus sign."""
+
+CACHE_MODES = ("none", "read", "refresh")
+
+
+@dataclass
+class Goal:
+    """Types of `goal`."""
+
+    problem: str | None = None
+    owner: str | None = None
+    task: str | None = None
+    positive: Any = None
+    metric: str | None = None
+    targets: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Fit:
+    """Types of `fit`."""
+
+    refit: str = "full"
+    early_stopping: str = "auto"
+    stop_share: float = 0.15
+    stop_rounds: int = 50
+
+
+@dataclass
+class Gate:
+    """Types of `gate`."""
+
+    strict: bool = False
+    tolerance: float = 0.0
+
+
+@dataclass
+class Resources:
+    """Types of `resources`."""
+
+    threads: int = 1
+    memory: str | None = None
+    step_seconds: float | None = None
+
+
+@dataclass
+class StoreConfig:
+    """Types of `store`."""
+
+    root: str | None = None
+    url: str | None = None
+    cache_size: str = "20GB"
+
+
+@dataclass
+class Config:
+    """Types of the root keys that the core reads; components' nodes are checked against their signatures."""
+
+    name: str | None = None
+    seed: int = 0
+    goal: Goal = field(default_factory=Goal)
+    fit: Fit = field(default_factory=Fit)
+    gate: Gate = field(default_factory=Gate)
+    resources: Resources = field(default_factory=Resources)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    cache: str = "read"
+    group: str | None = None
+    input: str | None = None
+    output: str | None = None
+    version: str | None = None
+
+
+CHOICES = {
+    "cache": CACHE_MODES,
+    "fit.refit": ("full", "folds"),
+    "fit.early_stopping": ("auto", "none", "required"),
+    "goal.task": ("binary", "multiclass", "regression"),
+}
+"""Keys that take one of a few words."""
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+OmegaConf.register_new_resolver("mlframe.cpus", _cpus, replace=True)
+
+
+def plain(config: DictConfig | Any, *, resolve: bool = True) -> Any:
+    """Turn a config node into plain dictionaries, lists and values.
+
+    Raises:
+        ConfigError: an interpolation that leads nowhere, or a value that is still missing (`???`).
+    """
+    try:
+        return OmegaConf.to_container(config, resolve=resolve, throw_on_missing=resolve)
+    except OmegaConfBaseException as error:
+        key = str(getattr(error, "full_key", None) or "")
+        message = str(error).splitlines()[0]
+        hint = f"give it a value: {key}=…" if "issing" in message else "mend the interpolation ${…} in that value"
+        raise ConfigError(f"The config has no value for {key!r}: {message}", where=key, hint=hint) from error
+
+
+def entries(node: Mapping[str, Any] | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give the keyed entries of a plural group; an entry set to null is off."""
+    return ((key, entry) for key, entry in (node or {}).items() if entry is not None)
+
+
+def pick(config: Mapping[str, Any], key: str) -> Any:
+    """Return the value at a dotted key, None when there is none."""
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return None
+        node = node[part]
+    return node

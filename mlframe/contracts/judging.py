@@ -1,0 +1,161 @@
+"""Judging: figures, charts, evaluators, explorers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from mlframe.contracts.learning import TASKS, Predictions
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from mlframe.table import Table
+
+
+__all__ = ["Chart", "Evaluation", "Evaluator", "Exploration", "Explorer", "Figure", "Finding", "Interval", "Judged"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that judges predictions; goal, targets, sweeps and gates know it by its name.
+
+    Args:
+        name: lower snake case, unique over all evaluators.
+        better: which way is better.
+        unit: unit of the value; "1" for shares and scores, "target" for the target's own unit.
+        tasks: learning tasks that it is defined for.
+        summary: one line that a stakeholder understands.
+    """
+
+    name: str
+    better: Literal["higher", "lower"]
+    unit: str = "1"
+    tasks: tuple[str, ...] = TASKS
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measured figure.
+
+    Args:
+        value: the estimate.
+        low: lower end of the 95 % interval, None when there is none.
+        high: upper end.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture with words for those who do not see it.
+
+    Args:
+        name: lower snake case, unique in a run.
+        title: what it shows.
+        alt: the same in words, with the main numbers.
+        svg: the picture as SVG text (self-contained).
+    """
+
+    name: str
+    title: str
+    alt: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluator gives.
+
+    Args:
+        figures: name to value, for the figures that the evaluator declares and that can be computed here.
+        charts: pictures.
+        tables: name to frame, small enough to read.
+    """
+
+    figures: Mapping[str, Interval] = field(default_factory=dict)
+    charts: Sequence[Chart] = ()
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What an evaluator gets.
+
+    Args:
+        predictions: predictions and truth.
+        pipeline: the fitted pipeline, for evaluators that ask it again (importance); None for out-of-fold rows.
+            It offers `predict(frame) -> Predictions`-like numbers; see `mlframe.pipeline.Pipeline`.
+        table: the rows themselves, in the order of the predictions; None for out-of-fold rows.
+        pictures: whether charts and tables are wanted; figures always are.
+    """
+
+    predictions: Predictions
+    pipeline: Any = None
+    table: Table | None = None
+    pictures: bool = True
+
+
+class Evaluator(ABC):
+    """Judges predictions (hook `mlframe_evaluators`, group `evaluators`)."""
+
+    tasks: ClassVar[tuple[str, ...]] = TASKS
+    """Learning tasks that the evaluator is for; it is not asked about others."""
+
+    @abstractmethod
+    def declares(self) -> Sequence[Figure]:
+        """Return the figures that `evaluate` may give; cheap, called before any data is read."""
+
+    @abstractmethod
+    def evaluate(self, judged: Judged) -> Evaluation:
+        """Return figures with intervals, and pictures when they are wanted."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a person should know.
+
+    Args:
+        severity: `info`, `warning` or `problem`.
+        text: one sentence with the numbers.
+        column: the column that it is about, if one.
+    """
+
+    severity: Literal["info", "warning", "problem"]
+    text: str
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What an explorer gives.
+
+    Args:
+        findings: what a person should know.
+        charts: pictures.
+        tables: name to frame, small enough to read.
+    """
+
+    findings: Sequence[Finding] = ()
+    charts: Sequence[Chart] = ()
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+
+class Explorer(ABC):
+    """Looks at development rows before a model is made (hook `mlframe_explorers`, group `explorer`)."""
+
+    @abstractmethod
+    def explore(self, table: Table, target: pl.Series, task: str) -> Exploration:
+        """Return findings and pictures.
+
+        Args:
+            table: the development rows only.
+            target: their targets as the labeler gave them (class names or numbers).
+            task: one of `TASKS`.
+        """

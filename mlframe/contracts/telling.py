@@ -1,0 +1,112 @@
+"""Telling: runs, trackers, reporters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlframe.contracts.judging import Chart, Evaluation, Exploration, Figure, Interval
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+__all__ = ["ReportInput", "Reporter", "RunInfo", "Tracker"]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run, as trackers and reporters see it.
+
+    Args:
+        id: the run's id.
+        name: the registered model's name.
+        task: the task (`train`, `predict`, …).
+        group: id of the multirun that the run belongs to, None for a single run.
+        config: the resolved config, credentials left out.
+        folder: folder of the run's files.
+        facts: code, environment, machine and seed (plain JSON values).
+    """
+
+    id: str
+    name: str
+    task: str
+    group: str | None
+    config: Mapping[str, Any]
+    folder: Path
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Tracker(ABC):
+    """Records a run elsewhere (hook `mlframe_trackers`, group `trackers`).
+
+    The runner opens it before the first step and closes it whatever happens. A tracker that cannot reach its server
+    says so once and goes on: it never fails a run.
+    """
+
+    @abstractmethod
+    def open(self, run: RunInfo) -> None:
+        """Begin to record a run; called once, before any other method."""
+
+    @abstractmethod
+    def figures(self, values: Mapping[str, float]) -> None:
+        """Record numbers by name, such as `holdout/roc_auc`."""
+
+    def chart(self, chart: Chart) -> None:  # noqa: B027 (optional)
+        """Record a picture."""
+
+    def table(self, name: str, frame: pl.DataFrame) -> None:  # noqa: B027 (optional)
+        """Record a small table of figures (never rows of the data, unless the user asked for that)."""
+
+    def bundle(self, name: str, folder: Path) -> None:  # noqa: B027 (optional)
+        """Record that a bundle was registered under `name`; upload it only if the user asked for that."""
+
+    def address(self) -> str | None:
+        """Return where a person can look at the record, None if nowhere."""
+        return None
+
+    @abstractmethod
+    def close(self, status: str) -> None:
+        """End the record: `finished`, `failed` or `interrupted`. Called once, also after a failure in `open`."""
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """What a reporter gets: everything known at the end of a run.
+
+    Args:
+        run: the run.
+        goal: the config's goal.
+        data: rows, columns (records of `Table.column_records`), split sizes, source and fingerprint.
+        figures: part to figure name to interval (`folds`, `holdout`).
+        declared: the figures' declarations by name.
+        exploration: what `explore` gave, None when the task has no such step.
+        evaluation: charts and tables of the holdout.
+        gate: the verdict: {"passed": bool | None, "checks": [{"name", "passed", "value", "wanted", "evidence"}]}.
+        version: the registered version (`email/7`), None when nothing was registered.
+        promote: the command that promotes the version, None when there is nothing to promote.
+        folder: where the report's files go; exists and is empty.
+    """
+
+    run: RunInfo
+    goal: Mapping[str, Any]
+    data: Mapping[str, Any]
+    figures: Mapping[str, Mapping[str, Interval]]
+    declared: Mapping[str, Figure]
+    exploration: Exploration | None
+    evaluation: Evaluation
+    gate: Mapping[str, Any]
+    version: str | None
+    promote: str | None
+    folder: Path
+
+
+class Reporter(ABC):
+    """Writes files for people (hook `mlframe_reporters`, group `reporters`)."""
+
+    @abstractmethod
+    def report(self, material: ReportInput) -> Sequence[Path]:
+        """Write files into `material.folder` and return them, the one to open first in front."""

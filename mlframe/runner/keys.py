@@ -1,0 +1,160 @@
+"""Cache keys: what a step's outcome depends on, from config values to the source of helpers and library versions."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mlframe.config.schema import entries, pick
+from mlframe.plugins import Plugins
+from mlframe.registry import GROUPS, PLURAL
+from mlframe.runner.order import PlannedStep
+
+__all__ = ["code_identity", "component_identity", "digest", "step_key", "version_of"]
+
+
+def digest(value: Any) -> str:
+    """Return a short text that changes with any part of a plain value."""
+    text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def step_key(
+    plugins: Plugins, planned: PlannedStep, config: Mapping[str, Any], inputs: Mapping[str, str | None], extra: Any
+) -> str:
+    """Return the key of a step: same key, same outcome.
+
+    Args:
+        plugins: the loaded plugins.
+        planned: the step.
+        config: the resolved config.
+        inputs: artifact name to key.
+        extra: what `Step.key` gave.
+    """
+    step = planned.step
+    groups = [key for key in step.reads if key.replace(".", "/") in GROUPS.values()]
+    return digest(
+        [
+            planned.name,
+            dict(planned.options),
+            planned.item.version,
+            [code_identity(target) for target in planned.item.component.targets()],
+            {key: pick(config, key) for key in step.reads},
+            [component_identity(plugins, key.replace(".", "/"), config) for key in groups],
+            dict(inputs),
+            platform.python_version(),
+            extra,
+        ]
+    )
+
+
+def component_identity(plugins: Plugins, group: str, config: Mapping[str, Any]) -> Any:
+    """Return plugin, version and code of the components that a config picks in a group."""
+    node = pick(config, group.replace("/", "."))
+    if not isinstance(node, Mapping):
+        return None
+    nodes: Sequence[Mapping[str, Any]] = [entry for _, entry in entries(node)] if group in PLURAL else [node]
+    found = []
+    for entry in nodes:
+        item = plugins.registry.get(group, str(entry.get("name")))
+        addresses = [*item.component.targets(), *([item.component.adapter] if item.component.adapter else [])]
+        found.append([item.distribution, item.version, [code_identity(address) for address in addresses]])
+    return found
+
+
+@cache
+def code_identity(address: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the digest of a target's source with the helpers it imports, and the libraries behind them.
+
+    Helpers are followed inside mlframe, inside a package that is worked on (not installed from a wheel), and inside a
+    project's own folder; of any other package the version says enough.
+
+    Returns:
+        Source digest, and (package, version) pairs.
+    """
+    start = address.partition(":")[0]
+    package = start.partition(".")[0]
+    seen: dict[str, bytes] = {}
+    libraries: set[str] = {package}
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        found = _module(name)
+        if found is None:
+            continue
+        file, source, imported = found
+        if package != "mlframe" and "site-packages" in Path(file).parts and name != start:
+            continue
+        seen[name] = source
+        for other in imported:
+            root = other.partition(".")[0]
+            if root == package or (root != "mlframe" and _beside(file, root)):
+                waiting.append(other)
+            else:
+                libraries.add(root)
+    whole = hashlib.sha256()
+    for name in sorted(seen):
+        whole.update(name.encode() + b"\0" + seen[name] + b"\0")
+    versions = ((name, version_of(name)) for name in sorted(libraries))
+    return whole.hexdigest(), tuple((name, version) for name, version in versions if version)
+
+
+@cache
+def _module(name: str) -> tuple[str, bytes, tuple[str, ...]] | None:
+    """Return file, source and imported names of a module that is Python source."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    source = Path(spec.origin).read_bytes()
+    return spec.origin, source, tuple(_imports(source, name, bool(spec.submodule_search_locations)))
+
+
+def _beside(file: str, root: str) -> bool:
+    """Whether a package or module lies beside a project's own file."""
+    folder = Path(file).parent
+    return "site-packages" not in folder.parts and ((folder / f"{root}.py").is_file() or (folder / root).is_dir())
+
+
+def _imports(source: bytes, module: str, is_package: bool) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = module.split(".") if is_package else module.split(".")[:-1]
+                parents = parents[: len(parents) - node.level + 1]
+                base = ".".join([*parents, base] if base else parents)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@cache
+def version_of(package: str) -> str | None:
+    """Return the version of the distribution that holds a package; None for the standard library."""
+    if package in sys.stdlib_module_names:
+        return None
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        names = _distributions().get(package)
+        return metadata.version(names[0]) if names else None
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()

@@ -1,0 +1,149 @@
+"""Limits of time and memory: a watch beside the steps, and the process's peak memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from mlframe.errors import LimitError, ParameterError
+
+__all__ = ["Limits", "memory_in_use", "parse_size", "peak_memory"]
+
+UNITS = {
+    "": 1,
+    "B": 1,
+    "K": 1 << 10,
+    "KB": 1 << 10,
+    "M": 1 << 20,
+    "MB": 1 << 20,
+    "G": 1 << 30,
+    "GB": 1 << 30,
+    "TB": 1 << 40,
+}
+
+GRACE_SECONDS = 20.0
+"""How long a step that passed its limit may take to notice, before the process ends itself."""
+
+
+def parse_size(text: str | int | None, *, where: str) -> int | None:
+    """Return the bytes of a text such as `8GB` (powers of 1024), None for None.
+
+    Raises:
+        ParameterError: the text is no size.
+    """
+    if text is None:
+        return None
+    value = str(text).strip().upper().replace(" ", "").replace("IB", "B")
+    number = value.rstrip("BKMGT")
+    try:
+        size = int(float(number) * UNITS[value[len(number) :]])
+    except (ValueError, KeyError):
+        size = -1
+    if size <= 0:
+        raise ParameterError("Not a size of memory", value=text, where=where, hint="write it like 500MB or 8GB")
+    return size
+
+
+def peak_memory() -> int:
+    """Return the most memory that the process held so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def memory_in_use() -> int:
+    """Return the memory that the process holds now, in bytes."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # no /proc: the peak is the closest that there is
+        return peak_memory()
+
+
+class Limits:
+    """Watches the running step from a thread of its own.
+
+    A step that passes a limit gets a `LimitError` at its next Python instruction; one that stays inside native code for
+    another `GRACE_SECONDS` ends the process with exit code 1, since nothing else can stop it.
+
+    Args:
+        resources: the config's `resources`.
+    """
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self.seconds: float | None = resources.get("step_seconds")
+        self.memory = parse_size(resources.get("memory"), where="resources.memory")
+        self.reason: str | None = None
+        self._step: tuple[str, float] | None = None
+        self._over = threading.Event()
+        self._watching = False
+        self._before: Any = None
+
+    def __enter__(self) -> Limits:
+        main = threading.current_thread() is threading.main_thread()
+        if main and (self.seconds or self.memory) and hasattr(signal, "SIGUSR2"):
+            self._before = signal.signal(signal.SIGUSR2, self._raise)
+            self._watching = True
+            threading.Thread(target=self._watch, name="mlframe-limits", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if self._watching:
+            signal.signal(signal.SIGUSR2, self._before)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Watch one step.
+
+        Raises:
+            LimitError: it passed a limit.
+        """
+        self._step = (name, time.monotonic())
+        try:
+            yield
+        finally:
+            self._step = None
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        if self.reason:
+            reason, self.reason = self.reason, None
+            raise LimitError(reason, where="resources", hint="raise the limit, or give the step less to do")
+
+    def _watch(self) -> None:
+        warned: tuple[str, float] | None = None
+        since = 0.0
+        while not self._over.wait(0.05):
+            step = self._step
+            if step is None or (warned is not None and step != warned):
+                warned = None
+            if step is None:
+                continue
+            if warned is None:
+                reason = self._passed(*step)
+                if reason:
+                    warned, since, self.reason = step, time.monotonic(), reason
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
+            elif time.monotonic() - since > GRACE_SECONDS:
+                sys.stderr.write(f"mlframe: {self._passed(*step)}; it does not answer, the process ends\n")
+                sys.stderr.flush()
+                os._exit(1)
+
+    def _passed(self, name: str, began: float) -> str | None:
+        spent = time.monotonic() - began
+        if self.seconds and spent > self.seconds:
+            return f"The step {name} took longer than resources.step_seconds={self.seconds:g} s"
+        used = memory_in_use()
+        if self.memory and used > self.memory:
+            return (
+                f"The step {name} holds {used / (1 << 20):,.0f} MB of memory, more than "
+                f"resources.memory={self.memory / (1 << 20):,.0f} MB"
+            )
+        return None

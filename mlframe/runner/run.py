@@ -1,0 +1,256 @@
+"""Runs steps, answers from the cache, reports events, records the run, always closes what it opened."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlframe.config.schema import pick
+from mlframe.contracts import RunInfo, Tracker
+from mlframe.errors import MlframeError, StepError
+from mlframe.plugins import Plugins
+from mlframe.runner.cache import Lazy, StepCache
+from mlframe.runner.context import Context
+from mlframe.runner.keys import digest, step_key
+from mlframe.runner.limits import Limits, peak_memory
+from mlframe.runner.order import PlannedStep, plan_steps
+
+__all__ = ["Runner"]
+
+log = logging.getLogger("mlframe")
+
+
+class Runner:
+    """Runs one task from one resolved config.
+
+    Args:
+        plugins: the loaded plugins.
+        config: the resolved config.
+        unresolved: the same with `oc.env` unresolved: what is stored.
+        store: the open store.
+        display: shows steps and lines; see `mlframe.display`.
+        cache: the step cache; None makes one for this run.
+    """
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        config: Mapping[str, Any],
+        unresolved: Mapping[str, Any],
+        store: Any,
+        display: Any,
+        cache: StepCache | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.plugins, self.config, self.unresolved, self.store, self.display = (
+            plugins,
+            config,
+            unresolved,
+            store,
+            display,
+        )
+        self.cache = cache or StepCache(store)
+        self.cache.mode = config["cache"]
+        self.facts = dict(facts or {})
+
+    def run(self, until: str | None = None) -> tuple[RunInfo, dict[str, Any]]:
+        """Run the task's steps.
+
+        Args:
+            until: stop at this step (a job of a multirun stops at its score).
+
+        Returns:
+            The run and its summary.
+
+        Raises:
+            MlframeError: a step failed; the run is recorded as failed, trackers are closed.
+        """
+        task = self.config["task"]
+        steps = plan_steps(self.plugins, task, until)
+        began = time.perf_counter()
+        run_id = self.store.start_run(
+            task=task["name"],
+            name=self.config["name"],
+            group=self.config["group"],
+            config=dict(self.unresolved),
+            unresolved=dict(self.unresolved),
+            facts=self.facts,
+        )
+        info = RunInfo(
+            run_id,
+            self.config["name"],
+            task["name"],
+            self.config["group"],
+            self.unresolved,
+            self.store.run_folder(run_id),
+            self.facts,
+        )
+        trackers: list[Tracker] = []
+        context = Context(
+            self.config,
+            self.plugins,
+            self.store,
+            info,
+            trackers,
+            self.cache,
+            self.display.say,
+            unresolved=self.unresolved,
+        )
+        context.summary["steps"] = {}
+        status = "failed"
+        try:
+            with ExitStack() as stack, Limits(self.config["resources"]) as limits:
+                stack.push(lambda kind, error, trace: _close(trackers, _status(error)))
+                for _, tracker in context.components("trackers"):
+                    trackers.append(tracker)
+                    tracker.open(info)
+                self._steps(context, steps, limits)
+                status = "finished"
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        except BaseException as error:
+            _write_traceback(info.folder, error)
+            context.summary["error"] = str(error)
+            raise
+        finally:
+            context.summary["seconds"] = time.perf_counter() - began
+            context.summary["peak_memory"] = peak_memory()
+            addresses = {type(tracker).__name__: tracker.address() for tracker in trackers}
+            context.summary["trackers"] = {name: address for name, address in addresses.items() if address}
+            self.store.finish_run(run_id, status, context.summary)
+            self._after_run(info, status, context.summary)
+        return info, context.summary
+
+    def _steps(self, context: Context, steps: Sequence[PlannedStep], limits: Limits) -> None:
+        artifacts: dict[str, Any] = {}
+        for planned in steps:
+            name, step = planned.name, planned.step
+            with self._named(context, planned):
+                key = self._step_key(context, planned)
+                keys = {artifact: digest([key, artifact]) for artifact in step.gives}
+                context.keys.update(keys)
+                began = time.perf_counter()
+                cached = step.cached and bool(keys) and all(self.cache.has(keys[a]) for a in keys)
+                if cached:
+                    artifacts.update({a: Lazy(self.cache, keys[a], a) for a in keys})
+                else:
+                    self.display.step(name, step.summary)
+                    self.plugins.hook.mlframe_before_step(run=context.run, step=name)
+                    inputs = {a: self._value(context, artifacts, a) for a in step.needs}
+                    inputs |= {a: self._value(context, artifacts, a) for a in step.needs_if_present}
+                    with limits.step(name):
+                        given = step.run(context, **inputs)
+                    self._keep(planned, keys, given, artifacts)
+                seconds = time.perf_counter() - began
+                context.summary["steps"][name] = {"seconds": seconds, "cached": cached}
+                self.store.record_step(
+                    context.run.id,
+                    name,
+                    seconds=seconds,
+                    cached=cached,
+                    key=key,
+                    peak_memory=peak_memory(),
+                    status="finished",
+                )
+                self.display.done(name, seconds, cached)
+                self.plugins.hook.mlframe_after_step(run=context.run, step=name, seconds=seconds, cached=cached)
+            remaining = {
+                a
+                for later in steps[steps.index(planned) + 1 :]
+                for a in (*later.step.needs, *later.step.needs_if_present)
+            }
+            artifacts = {a: value for a, value in artifacts.items() if a in remaining}
+
+    def _value(self, context: Context, artifacts: Mapping[str, Any], name: str) -> Any:
+        value = artifacts.get(name)
+        return value.load() if isinstance(value, Lazy) else value
+
+    def _keep(
+        self, planned: PlannedStep, keys: Mapping[str, str], given: Mapping[str, Any], artifacts: dict[str, Any]
+    ) -> None:
+        if set(given) != set(planned.step.gives):
+            raise StepError(
+                f"The step {planned.name} gave {sorted(given)}, its contract says {sorted(planned.step.gives)}",
+                where=planned.item.origin,
+                hint="this is a mistake of the plugin; tell its authors",
+            )
+        for artifact, value in given.items():
+            kind = planned.step.gives[artifact]
+            artifacts[artifact] = value
+            if planned.step.cached and kind != "value":
+                self.cache.put(keys[artifact], step=planned.name, kind=kind, name=artifact, value=value)
+
+    def _step_key(self, context: Context, planned: PlannedStep) -> str:
+        inputs = {a: context.keys.get(a) for a in (*planned.step.needs, *planned.step.needs_if_present)}
+        return step_key(self.plugins, planned, self.config, inputs, planned.step.key(context))
+
+    @contextmanager
+    def _named(self, context: Context, planned: PlannedStep) -> Iterator[None]:
+        """Attach step, component and plugin to whatever fails inside."""
+        try:
+            yield
+        except BaseException as error:
+            self.display.failed(planned.name)
+            try:
+                self.plugins.hook.mlframe_on_step_error(run=context.run, step=planned.name, error=error)
+            except Exception as second:
+                error.add_note(f"a plugin failed while it was told of this: {second}")
+            self.store.record_step(
+                context.run.id,
+                planned.name,
+                seconds=0.0,
+                cached=False,
+                key="",
+                peak_memory=peak_memory(),
+                status="interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+                error=str(error),
+            )
+            if isinstance(error, MlframeError | KeyboardInterrupt | SystemExit):
+                error.add_note(f"step: {planned.name}")
+                raise
+            used = {
+                key: (pick(self.config, key) or {}).get("name")
+                for key in planned.step.reads
+                if isinstance(pick(self.config, key), Mapping)
+            }
+            picked = ", ".join(f"{key}={name}" for key, name in used.items() if name)
+            raise StepError(
+                f"The step {planned.name} failed: {type(error).__name__}: {error}",
+                where=", ".join(filter(None, [f"step {planned.name} ({planned.item.origin})", picked])),
+                hint=f"the full traceback is in {context.run.folder / 'error.log'}; what is done is kept",
+            ) from error
+
+    def _after_run(self, info: RunInfo, status: str, summary: Mapping[str, Any]) -> None:
+        try:
+            self.plugins.hook.mlframe_after_run(run=info, status=status, summary=summary)
+        except Exception as error:
+            log.warning("A plugin failed after the run: %s: %s", type(error).__name__, error)
+
+
+def _status(error: BaseException | None) -> str:
+    if error is None:
+        return "finished"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+def _close(trackers: Iterable[Tracker], status: str) -> None:
+    for tracker in trackers:
+        try:
+            tracker.close(status)
+        except Exception as error:  # a tracker never fails a run
+            log.warning("The tracker %s could not be closed: %s", type(tracker).__name__, error)
+
+
+def _write_traceback(folder: Path, error: BaseException) -> None:
+    text = "".join(traceback.format_exception(error))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "error.log").write_text(text, encoding="utf-8")
+    except OSError as second:
+        error.add_note(f"the traceback could not be written to {folder}: {second}")
