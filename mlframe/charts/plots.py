@@ -247,7 +247,7 @@ def density(
         ys: shape (points,).
         x: label of the x axis.
         y: label of the y axis.
-        rule: `diagonal` (both axes get one range) or `zero`.
+        rule: `diagonal` (both axes get one range), `zero` or `none`.
         bins: squares on each axis.
     """
     x_range, y_range = _middle(xs), _middle(ys)
@@ -263,7 +263,7 @@ def density(
         board.bar(float(x_edges[i]), float(y_edges[j]), float(x_edges[i + 1]), float(y_edges[j + 1]), opacity=shade)
     if rule == "diagonal":
         board.rule(board.x[0], board.x[0], board.x[1], board.x[1])
-    else:
+    elif rule == "zero":
         board.rule(board.x[0], 0.0, board.x[1], 0.0)
     return Chart(name, title, alt, board.text(title, alt))
 

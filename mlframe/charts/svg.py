@@ -172,17 +172,14 @@ class Board:
         anchor: str = "start",
         faint: bool = False,
         bold: bool = False,
-        halo: bool = False,
         extra: str = "",
     ) -> None:
-        """Write a text at a place given in units of the picture; `halo` keeps it legible on marks."""
+        """Write a text at a place given in units of the picture."""
         looks = f'text-anchor="{anchor}"'
         if faint:
             looks += ' fill-opacity=".75"'
         if bold:
             looks += ' font-weight="600"'
-        if halo:
-            looks += ' class="mlf-halo"'
         self._parts.append(f'<text x="{px:.1f}" y="{py:.1f}" {looks} {extra}>{escape(text)}</text>')
 
     def key(self, names: Sequence[str], *, px: float, py: float, boxes: bool = False) -> None:
