@@ -1,0 +1,160 @@
+"""Numbers and truth values: as they are, or imputed and scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+
+from mlframe.errors import DataError
+from mlframe.featurizers.blocks import Block
+
+if TYPE_CHECKING:
+    from mlframe.contracts import Matrix
+
+__all__ = ["Numbers", "to_matrix"]
+
+EXACT_IN_FLOAT32 = float(2**24)
+"""Up to here float32 tells every whole number from the next."""
+
+
+class Numbers(Block):
+    """Numeric and boolean columns.
+
+    Args:
+        columns: names of the columns.
+        impute: put the train rows' median in place of missing values, and add a feature that says where, for columns
+            with missing values in the train rows.
+        scale: `standard` (mean 0, deviation 1), `range` (0 to 1, values outside are cut) or `none`.
+        infinite: `refuse` infinities, or take them as `missing`.
+        words: how the choice is told.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        *,
+        impute: bool = False,
+        scale: Literal["standard", "range", "none"] = "none",
+        infinite: Literal["refuse", "missing"] = "refuse",
+        words: str = "number",
+    ) -> None:
+        super().__init__(columns)
+        self.impute = impute
+        self.scale = scale
+        self.infinite = infinite
+        self.words = words
+        self.fill: Any = None
+        self.flagged: list[int] = []
+        self.offset: Any = None
+        self.factor: Any = None
+
+    def fit(self, frame: pl.DataFrame) -> None:
+        """Learn medians and scales; see whether float32 holds the values."""
+        matrix = to_matrix(frame, self.columns, np.float64, self.infinite)
+        missing = np.isnan(matrix)
+        flags = missing.any(axis=0)
+        treatment = ["missing kept"]
+        if self.impute:
+            self.fill = np.array([_median(column) for column in matrix.T])
+            self.flagged = [int(index) for index in np.flatnonzero(flags)]
+            matrix = np.where(missing, self.fill, matrix)
+            treatment = ["median and indicator for missing"]
+        if self.scale != "none":
+            self.offset, self.factor = _scale(matrix, self.scale)
+            treatment.append({"standard": "standardised", "range": "scaled to 0..1"}[self.scale])
+        with np.errstate(invalid="ignore"):
+            self.exact = self.scale == "none" and bool((np.abs(matrix) > EXACT_IN_FLOAT32).any())
+        for name, flag in zip(self.columns, flags, strict=True):
+            self.name(name)
+            kept = treatment if flag else [text for text in treatment if "missing" not in text]
+            self.choices[name] = ", ".join([self.words, *kept])
+        for index in self.flagged:
+            self.name(self.columns[index], [" is missing"])
+
+    def transform(self, frame: pl.DataFrame, dtype: Any) -> Matrix:
+        """Return shape (rows, columns + indicators), NaN where a value is missing and not imputed."""
+        matrix = to_matrix(frame, self.columns, dtype, self.infinite)
+        if not self.impute and self.scale == "none":
+            return matrix
+        missing = np.isnan(matrix)
+        if self.impute:
+            matrix = np.where(missing, self.fill, matrix)
+        if self.scale != "none":
+            limit = np.finfo(np.float64).max
+            with np.errstate(over="ignore"):
+                matrix = np.clip((matrix - self.offset) * self.factor, -limit, limit)
+        if self.scale == "range":
+            matrix = np.clip(matrix, 0.0, 1.0)
+        if self.flagged:
+            matrix = np.hstack([matrix, missing[:, self.flagged]])
+        return matrix.astype(dtype, copy=False)
+
+
+def to_matrix(frame: pl.DataFrame, columns: Sequence[str], dtype: Any, infinite: str) -> Any:
+    """Return columns as a matrix, null and NaN alike as NaN.
+
+    A finite value beyond the range of float32 becomes the largest float32, never an infinity.
+
+    Raises:
+        DataError: a column holds infinities and `infinite` is `refuse`, or values that are no numbers.
+    """
+    kind = pl.Float64 if dtype == np.float64 else pl.Float32
+    try:
+        matrix = frame.select([pl.col(name).cast(kind) for name in columns]).to_numpy()
+    except pl.exceptions.InvalidOperationError as error:
+        raise _no_numbers(frame, columns, error) from error
+    if np.isinf(matrix).any():
+        matrix = np.array(matrix, order="F")
+        for index, name in enumerate(columns):
+            _mend(matrix[:, index], frame[name].cast(pl.Float64), name, infinite)
+    return matrix
+
+
+def _mend(column: Any, series: pl.Series, name: str, infinite: str) -> None:
+    """Refuse or blank the infinities of one column, in place; cut what only float32 cannot hold."""
+    truly = series.is_infinite().fill_null(False).to_numpy()
+    if truly.any() and infinite == "refuse":
+        raise DataError(
+            f"Column {name!r} holds {int(truly.sum())} infinite value(s)",
+            value=f"first at position {int(truly.argmax())} of the rows",
+            where=f"data.columns.{name}",
+            hint="refuse them in the schema (validators.pandera), or take them as missing: featurizer.infinite=missing",
+        )
+    column[truly] = np.nan
+    limit = np.finfo(column.dtype).max
+    np.clip(column, -limit, limit, out=column)
+
+
+def _no_numbers(frame: pl.DataFrame, columns: Sequence[str], error: Exception) -> DataError:
+    for name in columns:
+        values = frame[name]
+        lost = values.filter(values.is_not_null() & values.cast(pl.Float64, strict=False).is_null())
+        if len(lost):
+            return DataError(
+                f"Column {name!r} is used as a number and holds {len(lost)} value(s) that are none",
+                value=lost[0],
+                where=f"data.columns.{name}.kind",
+                hint="correct the values, or set the kind to categorical or text",
+            )
+    return DataError(f"Columns cannot be read as numbers: {error}", value=list(columns), where="data.columns")
+
+
+def _median(column: Any) -> float:
+    known = column[~np.isnan(column)]
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def _scale(matrix: Any, scale: str) -> tuple[Any, Any]:
+    """Return offset and factor of each column; NaN aside, a constant column becomes 0."""
+    if not len(matrix):
+        return np.zeros(matrix.shape[1]), np.ones(matrix.shape[1])
+    filled = np.ma.masked_invalid(matrix)
+    offset = (filled.mean(axis=0) if scale == "standard" else filled.min(axis=0)).filled(0.0)
+    spread = (filled.std(axis=0) if scale == "standard" else filled.max(axis=0) - filled.min(axis=0)).filled(0.0)
+    spread = np.asarray(spread, dtype=np.float64)
+    # Rounding leaves a constant column a tiny deviation; dividing by it would blow noise up.
+    tiny = spread <= 1e-12 * np.maximum(1.0, np.abs(offset))
+    return np.asarray(offset, dtype=np.float64), np.where(tiny, 1.0, 1.0 / np.where(tiny, 1.0, spread))
