@@ -87,7 +87,7 @@ def build_node(plugins: Plugins, item: Registered, parameters: Mapping[str, Any]
 
     files = config_files(plugins, item)
     base = read_node(files[0], item.group) if files else signature_node(item)
-    around = {"seed": SEED, "resources": {"threads": 1}, "data": {"schema": None}}
+    around = {"seed": SEED, "resources": {"threads": 1}, "data": {"schema": None, "columns": {}}}
     root = OmegaConf.create({**around, "node": OmegaConf.merge(OmegaConf.create(base), dict(parameters))})
     node = root["node"]
     missing = sorted(str(name) for name in OmegaConf.missing_keys(node))
