@@ -15,7 +15,7 @@ from mlframe.errors import StoreError
 from mlframe.store import metadata as db
 from mlframe.store.codecs import Codec, Codecs
 from mlframe.store.folders import open_folder, place, remove_opened
-from mlframe.store.objects import Objects, unique_address
+from mlframe.store.objects import UNIQUE, Objects, unique_address
 
 __all__ = ["ArtifactEntry", "Artifacts"]
 
@@ -81,19 +81,25 @@ class Artifacts:
         entry = ArtifactEntry(key, step, kind, name, files, db.now())
         for _ in range(5):
             try:
-                self._record(entry)
-                return entry
+                superseded = self._record(entry)
             except IntegrityError:  # another process has just saved this key; ours replaces it
                 continue
+            for address in superseded:
+                if address.startswith(UNIQUE):  # nothing else can refer to it, and it is large
+                    self._objects.delete(address)
+            return entry
         raise StoreError(
             f"{name!r} of step {step!r} is being saved by too many processes at once",
             where=self._database.where,
             hint="run the command again",
         )
 
-    def _record(self, entry: ArtifactEntry) -> None:
+    def _record(self, entry: ArtifactEntry) -> list[str]:
+        """Put the entry into the tables and return the addresses of the one that it replaces."""
         key = entry.key
+        old = sa.select(db.artifact_files.c.address).where(db.artifact_files.c.key == key)
         with self._database.write(f"saving {entry.name!r} of step {entry.step!r}") as connection:
+            superseded = list(connection.execute(old).scalars())
             connection.execute(db.artifacts.delete().where(db.artifacts.c.key == key))
             connection.execute(
                 db.artifacts.insert().values(
@@ -109,6 +115,7 @@ class Artifacts:
                 db.artifact_files.insert(),
                 [{"key": key, "file": file, "address": at, "size": size} for file, (at, size) in entry.files.items()],
             )
+        return superseded
 
     def find(self, key: str) -> ArtifactEntry | None:
         """Return the entry of a key after checking its files; None when there is none or a file is damaged."""
@@ -144,21 +151,30 @@ class Artifacts:
             StoreError: a file has gone since.
         """
         codec = self._codecs[entry.kind]
-        paths = {}
-        for file, (address, size) in entry.files.items():
-            path = self._objects.fetch(address, size, verify=False)
-            if path is None:
-                raise StoreError(
-                    f"{entry.name!r} of step {entry.step!r} has gone from the step cache while it was being read",
-                    where=self._database.where,
-                    hint="run the command again; the step will be done again",
-                )
-            paths[file] = path
+        paths = self._paths(entry)
+        if paths is None:  # another process may have saved the same key again, with files of its own
+            entry = self.find(entry.key) or entry
+            paths = self._paths(entry)
+        if paths is None:
+            raise StoreError(
+                f"{entry.name!r} of step {entry.step!r} has gone from the step cache while it was being read",
+                where=self._database.where,
+                hint="run the command again; the step will be done again",
+            )
         if codec.lasting:
             return codec.load(open_folder(paths, {file: at for file, (at, _) in entry.files.items()}, self._objects))
         with self._objects.scratch() as folder:
             place(paths, folder)
             return codec.load(folder)
+
+    def _paths(self, entry: ArtifactEntry) -> dict[str, Path] | None:
+        paths = {}
+        for file, (address, size) in entry.files.items():
+            path = self._objects.fetch(address, size, verify=False)
+            if path is None:
+                return None
+            paths[file] = path
+        return paths
 
     def evict(self, max_bytes: int) -> int:
         """Remove the entries that were not used for longest until the cache is small enough.

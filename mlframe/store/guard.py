@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from mlframe.errors import MlframeError, StoreError
 
@@ -35,6 +35,10 @@ def guarded(what: str, where: str) -> Iterator[None]:
         raise
     except DBAPIError as error:
         raise _from_database(str(error.orig or error), what, where) from error
+    except StatementError as error:  # a value was refused before the database saw it
+        if isinstance(error.orig, MlframeError):
+            raise error.orig from None
+        raise
     except OSError as error:
         raise _from_files(error, what, where) from error
 

@@ -173,7 +173,7 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat()
     raise StoreError(
-        f"A {type(value).__name__} cannot be kept in the store's tables",
+        f"A value of type {type(value).__name__} cannot be kept in the store's tables",
         value=value,
         hint="give numbers, text, booleans, lists, dictionaries or None",
     )
