@@ -94,12 +94,14 @@ class Judged:
             It offers `predict(frame) -> Predictions`-like numbers; see `mlframe.pipeline.Pipeline`.
         table: the rows themselves, in the order of the predictions; None for out-of-fold rows.
         pictures: whether charts and tables are wanted; figures always are.
+        intervals: whether figures need their intervals.
     """
 
     predictions: Predictions
     pipeline: Any = None
     table: Table | None = None
     pictures: bool = True
+    intervals: bool = True
 
 
 class Evaluator(ABC):

@@ -44,3 +44,10 @@ class Step(ABC):
         Returns:
             Exactly the artifacts named in `gives`.
         """
+
+    def summarize(self, **given: Any) -> Mapping[str, Any]:
+        """Return what the run's summary says of this step's artifacts; also asked when the cache gave them.
+
+        Mappings are merged into those of earlier steps.
+        """
+        return {}

@@ -30,6 +30,7 @@ class Context:
         trackers: the open trackers.
         cache: the step cache.
         say: shows one line about the step that runs.
+        progress: shows how far a long step has come: done, total, text.
         keys: artifact name to cache key.
         summary: what the end of the run prints and `show` repeats; steps add to it.
     """
@@ -41,6 +42,7 @@ class Context:
     trackers: list[Tracker]
     cache: StepCache
     say: Callable[[str], None]
+    progress: Callable[[int | None, int | None, str], None]
     keys: dict[str, str] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     unresolved: Mapping[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlframe.config.schema import pick
-from mlframe.contracts import RunInfo, Tracker
+from mlframe.contracts import RunInfo, Step, Tracker
 from mlframe.errors import MlframeError, StepError
 from mlframe.plugins import Plugins
 from mlframe.runner.cache import Lazy, StepCache
@@ -33,7 +33,7 @@ class Runner:
         config: the resolved config.
         unresolved: the same with `oc.env` unresolved: what is stored.
         store: the open store.
-        display: shows steps and lines; see `mlframe.display`.
+        display: shows steps and lines; see `mlframe.runner.display`.
         cache: the step cache; None makes one for this run.
     """
 
@@ -92,13 +92,14 @@ class Runner:
         )
         trackers: list[Tracker] = []
         context = Context(
-            self.config,
-            self.plugins,
-            self.store,
-            info,
-            trackers,
-            self.cache,
-            self.display.say,
+            config=self.config,
+            plugins=self.plugins,
+            store=self.store,
+            run=info,
+            trackers=trackers,
+            cache=self.cache,
+            say=self.display.say,
+            progress=self.display.progress,
             unresolved=self.unresolved,
         )
         context.summary["steps"] = {}
@@ -110,6 +111,9 @@ class Runner:
                     trackers.append(tracker)
                     tracker.open(info)
                 self._steps(context, steps, limits)
+                figures = flat_figures(context.summary)
+                for tracker in trackers:
+                    tracker.figures(figures)
                 status = "finished"
         except KeyboardInterrupt:
             status = "interrupted"
@@ -147,6 +151,7 @@ class Runner:
                     with limits.step(name):
                         given = step.run(context, **inputs)
                     self._keep(planned, keys, given, artifacts)
+                _merge(context.summary, self._summarize(context, planned, artifacts))
                 seconds = time.perf_counter() - began
                 context.summary["steps"][name] = {"seconds": seconds, "cached": cached}
                 self.store.record_step(
@@ -166,6 +171,11 @@ class Runner:
                 for a in (*later.step.needs, *later.step.needs_if_present)
             }
             artifacts = {a: value for a, value in artifacts.items() if a in remaining}
+
+    def _summarize(self, context: Context, planned: PlannedStep, artifacts: Mapping[str, Any]) -> Mapping[str, Any]:
+        if type(planned.step).summarize is Step.summarize:
+            return {}
+        return planned.step.summarize(**{a: self._value(context, artifacts, a) for a in planned.step.gives})
 
     def _value(self, context: Context, artifacts: Mapping[str, Any], name: str) -> Any:
         value = artifacts.get(name)
@@ -231,6 +241,20 @@ class Runner:
             self.plugins.hook.mlframe_after_run(run=info, status=status, summary=summary)
         except Exception as error:
             log.warning("A plugin failed after the run: %s: %s", type(error).__name__, error)
+
+
+def flat_figures(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Return `part/figure` to value for every figure of a run."""
+    parts: Mapping[str, Mapping[str, Any]] = summary.get("figures") or {}
+    return {f"{part}/{name}": found["value"] for part, figures in parts.items() for name, found in figures.items()}
+
+
+def _merge(summary: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(summary.get(key), dict):
+            summary[key].update(value)
+        else:
+            summary[key] = dict(value) if isinstance(value, Mapping) else value
 
 
 def _status(error: BaseException | None) -> str:

@@ -1,0 +1,260 @@
+"""The door: reads the command line, checks it whole, dispatches; owns messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlframe.errors import MlframeError, Problems, UnknownNameError, UserError
+
+if TYPE_CHECKING:
+    from mlframe.config.types import Composed
+    from mlframe.plugins import Plugins
+
+__all__ = ["COMMANDS", "Door", "main"]
+
+COMMANDS = (
+    "plan",
+    "why",
+    "plugins",
+    "runs",
+    "show",
+    "compare",
+    "rerun",
+    "versions",
+    "promote",
+    "rollback",
+    "history",
+    "new-plugin",
+    "doctor",
+)
+"""Commands: they take positionals and flags; each is a module of `mlframe.commands`."""
+
+LEVELS = {"0": "manual", "1": "pipeline"}
+
+INTERRUPTED = 130
+FAILED = 1
+USER = 2
+GATE = 3
+
+
+@dataclass
+class Door:
+    """What the command line gives to a task or a command.
+
+    Args:
+        overrides: the overrides, in Hydra's grammar.
+        block: plugins that are not loaded.
+        only: the only installed plugins that are loaded; None for all.
+        folder: the working directory.
+    """
+
+    overrides: list[str]
+    block: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    folder: Path = field(default_factory=Path.cwd)
+    _plugins: Plugins | None = None
+
+    @property
+    def plugins(self) -> Plugins:
+        """The plugins, loaded when first asked for."""
+        if self._plugins is None:
+            from mlframe.plugins import load_plugins
+
+            self._plugins = load_plugins(self.block, self.only, self.folder)
+        return self._plugins
+
+    @property
+    def conf(self) -> Path:
+        """The user's config folder; it need not exist."""
+        return self.folder / "conf"
+
+    def compose(self, overrides: Sequence[str] | None = None) -> Composed:
+        """Compose and check the config.
+
+        Raises:
+            Problems: every mistake in it.
+        """
+        from mlframe.config.check import validate
+        from mlframe.config.compose import compose
+
+        composed = compose(self.plugins, self.overrides if overrides is None else overrides, self.conf)
+        errors = validate(self.plugins, composed)
+        if errors:
+            raise Problems(errors)
+        return composed
+
+    def open_store(self, config: Any = None, *, create: bool = False) -> Any:
+        """Open the workspace that a config, the overrides or the environment name.
+
+        Args:
+            config: a resolved config; None reads `store.root=` and `store.url=` from the overrides.
+            create: make it when it is not there.
+        """
+        from mlframe.pipeline import Pipeline
+        from mlframe.steps.codecs import load_featurized, save_featurized
+        from mlframe.store.store import Store
+
+        given = dict(line.lstrip("+").split("=", 1) for line in self.overrides if "=" in line)
+        node = (config or {}).get("store") or {}
+        root = (
+            node.get("root")
+            or given.get("store.root")
+            or os.environ.get("MLFRAME_HOME")
+            or str(self.folder / ".mlframe")
+        )
+        url = node.get("url") or given.get("store.url")
+        store = Store.open(root, url, create=create)
+        registry = self.plugins.registry
+        store.register_codec("pipeline", lambda value, to: value.save(to), lambda place: Pipeline.load(place, registry))
+        store.register_codec("featurized", save_featurized, lambda place: load_featurized(place, registry))
+        return store
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line.
+
+    Args:
+        argv: the arguments after the program's name.
+
+    Returns:
+        The exit code: 0 done, 1 a component failed, 2 the user's mistake, 3 the gate's no with gate.strict, 130 interrupt.
+    """
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
+    before = _terminate_like_interrupt()
+    try:
+        return _dispatch(list(argv))
+    except KeyboardInterrupt:
+        _say("interrupted; what is done is kept, the same command goes on from there")
+        return INTERRUPTED
+    except MlframeError as error:
+        _say(str(error), error)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        _say(
+            f"mlframe itself failed: {type(error).__name__}: {error}\n  do:    please report this with the lines above"
+        )
+        return FAILED
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in ("--help", "-h", "help"):
+        from mlframe.commands.help import text
+
+        print(text())
+        return 0
+    if argv[0] == "--version":
+        from mlframe import __version__
+
+        print(__version__)
+        return 0
+    door = _open_door(argv)
+    words = door.overrides
+    first = words[0] if words else ""
+    if first in COMMANDS:
+        return _command(first, words[1:], door)
+    if first and "=" not in first and not first.startswith(("-", "~")):
+        from mlframe.commands.help import tasks
+
+        names = tasks(door.folder, door.plugins)
+        if first not in names:
+            known = [*COMMANDS, *names]
+            raise UnknownNameError.from_name("command or task", first, known, where="command line", remedy="see --help")
+        door.overrides = [f"task={first}", *words[1:]]
+    return _task(door)
+
+
+def _open_door(argv: Sequence[str]) -> Door:
+    """Take out what must be known before plugins are loaded, and spell levels as names."""
+    picked: dict[str, tuple[str, ...] | None] = {"plugins.block": (), "plugins.only": None}
+    overrides = []
+    for word in argv:
+        key, sign, value = word.partition("=")
+        if key in picked:
+            picked[key] = tuple(name.strip() for name in value.strip("[]").split(",") if name.strip())
+        elif key == "level" and sign and value in LEVELS:
+            overrides.append(f"level={LEVELS[value]}")
+        else:
+            overrides.append(word)
+    return Door(overrides, picked["plugins.block"] or (), picked["plugins.only"])
+
+
+def _command(name: str, words: Sequence[str], door: Door) -> int:
+    module = importlib.import_module(f"mlframe.commands.{name.replace('-', '_')}")
+    parser = argparse.ArgumentParser(f"mlframe {name}", description=module.SUMMARY)
+    module.add_arguments(parser)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, such as store.root=FOLDER")
+    overrides = [word for word in words if _is_override(word)]
+    try:
+        arguments = parser.parse_args([word for word in words if not _is_override(word)])
+    except SystemExit as error:
+        return int(error.code or 0)
+    door.overrides = [*overrides, *arguments.overrides]
+    arguments.door = door
+    return int(module.run(arguments))
+
+
+def _is_override(word: str) -> bool:
+    return ("=" in word and not word.startswith("--")) or word.startswith("~")
+
+
+def _task(door: Door) -> int:
+    flags = [word for word in door.overrides if word.startswith("-")]
+    door.overrides = [word for word in door.overrides if word not in flags]
+    sweeping = any(flag in ("-m", "--multirun") for flag in flags)
+    unknown = [flag for flag in flags if flag not in ("-m", "--multirun", "--cfg")]
+    if unknown:
+        hint = "tasks take overrides (key=value), -m/--multirun and --cfg; commands take flags of their own"
+        raise UserError(f"Unknown flag {unknown[0]}", where="command line", hint=hint)
+    if sweeping:
+        from mlframe.sweep.multirun import multirun
+
+        return multirun(door)
+    composed = door.compose()
+    if "--cfg" in flags:
+        from omegaconf import OmegaConf
+
+        print(OmegaConf.to_yaml(composed.config))
+        return 0
+    from mlframe.commands.run import run_task
+
+    return run_task(door, composed)
+
+
+def _terminate_like_interrupt() -> Any:
+    """Let SIGTERM close everything as Ctrl-C does; only the main thread may."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        return signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        return None
+
+
+def _say(text: str, error: BaseException | None = None) -> None:
+    notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", []) if not str(note).startswith("step: "))
+    step = next((str(note) for note in getattr(error, "__notes__", []) if str(note).startswith("step: ")), "")
+    if step and "where" in vars(error) and step not in str(error):
+        notes = f"\n  {step}" + notes
+    sys.stdout.flush()
+    sys.stderr.write(f"mlframe: {text}{notes}\n")
+    sys.stderr.flush()

@@ -1,0 +1,76 @@
+"""Runs a task: header, steps, summary, exit code. Not a command of its own: tasks and `rerun` use it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from mlframe.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlframe.cli import Door
+    from mlframe.config.types import Composed
+
+
+def run_task(door: Door, composed: Composed) -> int:
+    """Run a composed task.
+
+    Returns:
+        0, or 3 when the gate says no and gate.strict is set.
+    """
+    from mlframe.cli import GATE
+    from mlframe.config.schema import plain
+    from mlframe.runner.display import Display, summary_rows, summary_table
+    from mlframe.runner.facts import run_facts
+    from mlframe.runner.limits import parse_size
+    from mlframe.runner.run import Runner
+
+    config, unresolved = plain(composed.config), plain(composed.config, resolve=False)
+    require_data(config, door)
+    os.environ.setdefault("POLARS_MAX_THREADS", str(config["resources"]["threads"]))
+    limit = parse_size(config["store"]["cache_size"], where="store.cache_size")
+    display = Display()
+    display.header(headline(composed, config))
+    for name in composed.shadowed:
+        display.header(f"  conf/{name}.yaml of this folder replaces the shipped one")
+    for problem in door.plugins.problems:
+        display.header(f"  warning: {problem}")
+    with door.open_store(config, create=True) as store:
+        facts = run_facts(door.folder, config["seed"], list(composed.overrides))
+        facts["choices"] = {key: value for key, value in composed.choices.items() if value is not None}
+        runner = Runner(door.plugins, config, unresolved, store, display, facts=facts)
+        info, summary = runner.run()
+        if limit is not None:
+            store.evict(limit)
+    display.console.print()
+    display.console.print(summary_table(summary_rows(summary), f"run {info.id}"))
+    refused = summary.get("gate", {}).get("passed") is False
+    return GATE if refused and config["gate"]["strict"] else 0
+
+
+def headline(composed: Composed, config: dict[str, Any]) -> str:
+    """Return the run's first line: task, data, model."""
+    parts = [
+        f"{key}={composed.choices[key]}"
+        for key in ("data", "model", "splitter", "experiment", "level")
+        if composed.choices.get(key)
+    ]
+    return f"{config['task']['name']}: {' '.join(parts)}"
+
+
+def require_data(config: dict[str, Any], door: Door) -> None:
+    """Refuse a task that reads rows when no data is picked.
+
+    Raises:
+        ConfigError: names the data at hand.
+    """
+    steps = config["task"].get("steps") or {}
+    if "ingest" not in steps or steps["ingest"] is None:
+        return
+    source = (config.get("data") or {}).get("source")
+    if not source:
+        from mlframe.commands.help import groups
+
+        names = ", ".join(groups(door.plugins).get("data", []))
+        hint = f"pick data=…: {names}; data=csv data.source.path=FILE reads your own"
+        raise ConfigError("No data is picked", where="data", hint=hint)

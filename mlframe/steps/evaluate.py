@@ -1,0 +1,60 @@
+"""Judges the fitted pipeline on the holdout, the only step that reads it, and records that it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from mlframe.contracts import Chart, Evaluation, Interval, Judged, Step
+from mlframe.pipeline import Learning, Pipeline
+from mlframe.steps.fit import check_finite
+from mlframe.steps.records import pack_evaluation
+from mlframe.steps.split import unpack
+from mlframe.table import Table
+
+
+class Evaluate(Step):
+    """Gives `holdout` (predictions) and `evaluation` (figures, charts, tables)."""
+
+    summary = "judges the pipeline on the holdout"
+    reads = ("evaluators",)
+    needs = ("pipeline", "labelled", "labels", "learning", "split")
+    gives = {"holdout": "frame", "evaluation": "json"}
+
+    def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
+        """Predict the holdout once and ask each evaluator."""
+        learning = Learning.from_record(inputs["learning"])
+        pipeline: Pipeline = inputs["pipeline"]
+        table: Table = inputs["labelled"]
+        rows = unpack(inputs["split"]).holdout
+        held = table.take(rows)
+        labels: pl.DataFrame = inputs["labels"][rows]
+        predictions = pipeline.predictions(held, labels["target"], labels["weight"].to_numpy(), "holdout")
+        if len(rows) == 0:
+            context.say("no holdout: splitter.holdout is 0")
+            return {"holdout": predictions.frame, "evaluation": pack_evaluation(Evaluation())}
+        check_finite(predictions.proba if learning.classes else predictions.y_pred, context)
+        figures: dict[str, Interval] = {}
+        charts: list[Chart] = []
+        tables: dict[str, pl.DataFrame] = {}
+        judged = Judged(predictions, pipeline, held)
+        for key, evaluator in context.components("evaluators"):
+            if learning.task not in evaluator.tasks:
+                continue
+            context.progress(None, None, key)
+            found = evaluator.evaluate(judged)
+            figures.update(found.figures)
+            charts.extend(found.charts)
+            tables.update(found.tables)
+        split_key = context.keys["split"]
+        context.store.record_holdout(context.run.id, data_fingerprint=context.keys["rows"], split_key=split_key)
+        uses = context.store.holdout_uses(split_key)
+        if uses > 1:
+            context.say(f"this holdout has now been read by {uses} runs; figures chosen on it grow optimistic")
+        return {"holdout": predictions.frame, "evaluation": pack_evaluation(Evaluation(figures, charts, tables))}
+
+    def summarize(self, **given: Any) -> Mapping[str, Any]:
+        """Return the holdout's figures."""
+        return {"figures": {"holdout": given["evaluation"]["figures"]}}

@@ -1,0 +1,179 @@
+"""Asks whether the targets are met and the champion is matched; each answer comes with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mlframe.contracts import Figure, Interval, Judged, Predictions, Step
+from mlframe.errors import MlframeError, UnknownNameError
+from mlframe.pipeline import Learning, Pipeline
+from mlframe.steps.records import declared_figures, figures_of
+from mlframe.steps.register import TRAINED_ROWS, row_digests
+from mlframe.steps.split import unpack
+from mlframe.table import Table
+
+LEAST_ROWS = 30
+RESAMPLES = 500
+
+
+class Gate(Step):
+    """Gives `verdict`: passed or not, check by check."""
+
+    summary = "asks whether targets are met and the champion is matched"
+    reads = ("goal", "gate", "evaluators")
+    needs = ("scores", "evaluation", "holdout", "labelled", "labels", "learning", "split")
+    gives = {"verdict": "value"}
+    cached = False  # the champion may have changed
+
+    def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
+        """Compare the figures with the targets, and the challenger with the champion."""
+        learning = Learning.from_record(inputs["learning"])
+        declared = declared_figures(context, learning.task)
+        figures = figures_of(inputs["evaluation"]["figures"])
+        part = "holdout"
+        if not figures:
+            figures, part = figures_of(inputs["scores"]["figures"]), "folds"
+        targets = context.config["goal"].get("targets") or {}
+        checks = [target_check(name, wanted, figures.get(name), declared, part) for name, wanted in targets.items()]
+        metric = inputs["scores"]["metric"]
+        if part == "holdout":
+            champion = champion_check(context, metric, declared[metric], learning, inputs)
+            if champion:
+                checks.append(champion)
+        passed = all(check["passed"] is not False for check in checks)
+        if not targets:
+            context.say("goal.targets is empty: there is no target to meet")
+        return {"verdict": {"passed": passed, "part": part, "checks": checks}}
+
+    def summarize(self, **given: Any) -> Mapping[str, Any]:
+        """Return the verdict."""
+        return {"gate": given["verdict"]}
+
+
+def target_check(
+    name: str, wanted: float, found: Interval | None, declared: Mapping[str, Figure], part: str
+) -> dict[str, Any]:
+    """Compare one figure with its target.
+
+    Raises:
+        UnknownNameError: no evaluator declares the figure.
+    """
+    if name not in declared:
+        raise UnknownNameError.from_name("figure", name, declared, where=f"goal.targets.{name}")
+    better = declared[name].better
+    if found is None:
+        evidence = f"{name} could not be measured on the {part}"
+        return {"name": name, "passed": False, "value": None, "wanted": wanted, "better": better, "evidence": evidence}
+    passed = found.value >= wanted if better == "higher" else found.value <= wanted
+    sure = ""
+    if found.low is not None and found.high is not None:
+        edge = found.low if better == "higher" else found.high
+        certain = edge >= wanted if better == "higher" else edge <= wanted
+        sure = f", 95 % interval {found.low:.4g} to {found.high:.4g}"
+        if passed and not certain:
+            sure += " (the interval reaches past the target)"
+    word = "at least" if better == "higher" else "at most"
+    evidence = f"{part} {name} {found.value:.4g}{sure}; wanted {word} {wanted:g}"
+    return {
+        "name": name,
+        "passed": bool(passed),
+        "value": found.value,
+        "wanted": wanted,
+        "better": better,
+        "evidence": evidence,
+    }
+
+
+def champion_check(
+    context: Any, metric: str, figure: Figure, learning: Learning, inputs: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Score the champion again on the challenger's holdout, without the rows that it was trained on.
+
+    Returns:
+        The check; None when there is no champion. `passed` is None when the two cannot be compared.
+    """
+    name = context.config["name"]
+    try:
+        version = context.store.version(f"{name}@champion")
+    except UnknownNameError:
+        context.say("no champion yet to compare with")
+        return None
+    reference = version["version"]
+    base = {"name": f"no worse than {reference}", "wanted": None, "value": None, "better": figure.better}
+
+    def unable(reason: str) -> dict[str, Any]:
+        context.say(f"not compared with {reference}: {reason}")
+        return {**base, "passed": None, "evidence": f"not compared: {reason}"}
+
+    try:
+        folder: Path = context.store.open_bundle(reference)
+        champion = Pipeline.load(folder / "pipeline", context.plugins.registry)
+    except MlframeError as error:
+        return unable(str(error).splitlines()[0])
+    if (champion.learning.task, champion.learning.classes) != (learning.task, learning.classes):
+        return unable("it learned another task or other classes")
+    table: Table = inputs["labelled"]
+    rows = unpack(inputs["split"]).holdout
+    held = table.take(rows)
+    missing = [column for column in champion.inputs if column not in held.frame.columns]
+    if missing:
+        return unable(f"the data no longer has its columns {', '.join(missing)}")
+    seen = np.load(folder / TRAINED_ROWS, allow_pickle=False)
+    fresh = ~np.isin(row_digests(held.frame, champion.inputs), seen)
+    if fresh.sum() < LEAST_ROWS:
+        return unable(f"only {int(fresh.sum())} holdout rows are new to it, fewer than {LEAST_ROWS}")
+    positions = np.flatnonzero(fresh)
+    ours = Predictions(inputs["holdout"][positions], learning.task, learning.classes, "holdout")
+    labels: pl.DataFrame = inputs["labels"][rows[positions]]
+    weight = labels["weight"].to_numpy()
+    theirs = champion.predictions(held.take(positions), labels["target"], weight, "holdout")
+    challenger, incumbent, difference = compare(context, metric, ours, theirs, learning)
+    if challenger is None or incumbent is None or difference is None:
+        return unable(f"{metric} cannot be measured on these rows")
+    sign = 1.0 if figure.better == "higher" else -1.0
+    tolerance = float(context.config["gate"]["tolerance"])
+    # Worse beyond doubt: the whole interval of the difference lies on the wrong side of the tolerance.
+    best_case = max(sign * difference[0], sign * difference[1])
+    passed = best_case >= -tolerance
+    evidence = (
+        f"{metric} {challenger:.4g} against {incumbent:.4g} of {reference} on {len(positions):,} holdout rows that are new "
+        f"to it; difference {challenger - incumbent:+.4g}, 95 % interval {difference[0]:+.4g} to {difference[1]:+.4g}"
+    )
+    return {**base, "passed": bool(passed), "value": challenger, "wanted": incumbent, "evidence": evidence}
+
+
+def compare(
+    context: Any, metric: str, ours: Predictions, theirs: Predictions, learning: Learning
+) -> tuple[float | None, float | None, tuple[float, float] | None]:
+    """Measure both on the same rows, and the difference on paired bootstrap resamples (Efron and Tibshirani, 1993)."""
+    evaluator = next(
+        evaluator
+        for _, evaluator in context.components("evaluators")
+        if learning.task in evaluator.tasks and metric in {figure.name for figure in evaluator.declares()}
+    )
+
+    def measure(predictions: Predictions) -> float | None:
+        found = evaluator.evaluate(Judged(predictions, pictures=False, intervals=False)).figures.get(metric)
+        return None if found is None else found.value
+
+    a, b = measure(ours), measure(theirs)
+    if a is None or b is None:
+        return a, b, None
+    random = np.random.default_rng(context.config["seed"])
+    rows = ours.frame.height
+    differences = []
+    for _ in range(RESAMPLES if rows <= 20_000 else 100):
+        chosen = random.integers(0, rows, rows)
+        x = measure(Predictions(ours.frame[chosen], learning.task, learning.classes, "holdout"))
+        y = measure(Predictions(theirs.frame[chosen], learning.task, learning.classes, "holdout"))
+        if x is not None and y is not None:
+            differences.append(x - y)
+    if not differences:
+        return a, b, None
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return a, b, (float(low), float(high))

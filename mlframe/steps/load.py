@@ -1,0 +1,40 @@
+"""Opens a registered version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mlframe.contracts import Step
+from mlframe.errors import ConfigError
+from mlframe.pipeline import Pipeline
+
+
+class Load(Step):
+    """Gives `served`: the version's name, and its pipeline."""
+
+    summary = "opens a registered version"
+    reads = ("name", "version")
+    gives = {"served": "value"}
+    cached = False
+
+    def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
+        """Check every digest, then load."""
+        name, wanted = context.config["name"], context.config["version"]
+        if not (wanted or name):
+            raise ConfigError(
+                "No model is named",
+                where="version",
+                hint="give version=email/7, or data=email for that data's champion",
+            )
+        reference = str(wanted) if wanted else f"{name}@champion"
+        if wanted and "/" not in reference and "@" not in reference and name:
+            reference = f"{name}/{reference}" if reference.isdigit() else f"{name}@{reference}"
+        version = context.store.version(reference)
+        folder = context.store.open_bundle(version["version"])
+        pipeline = Pipeline.load(folder / "pipeline", context.plugins.registry)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        context.say(f"{version['version']}, made by run {version['run_id']}")
+        context.summary["version"] = version["version"]
+        return {"served": {"version": version["version"], "pipeline": pipeline, "config": config}}

@@ -1,0 +1,189 @@
+"""Scores a file of rows; rows that the schema refuses are refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from mlframe.contracts import Step
+from mlframe.errors import ConfigError, DataError, near_matches
+from mlframe.pipeline import Learning, Pipeline
+from mlframe.steps.ingest import number_rows
+from mlframe.steps.verify import refuse
+from mlframe.table import ROW, Table, columns_from_records, to_polars
+
+FORMATS = {
+    ".csv": "csv",
+    ".gz": "csv",
+    ".zst": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+}
+
+
+class Predict(Step):
+    """Gives `scored`: how many rows went where."""
+
+    summary = "scores a file of rows"
+    reads = ("input", "output")
+    needs = ("served",)
+    gives = {"scored": "value"}
+    cached = False
+
+    def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
+        """Read, check, predict, write."""
+        served = inputs["served"]
+        pipeline: Pipeline = served["pipeline"]
+        source, target = self._paths(context)
+        frame = number_rows(to_polars(read_file(context, source)))
+        table = Table(conform(frame, pipeline, str(source)), columns_from_records(pipeline.columns))
+        for key, validator in context.components("validators"):
+            refuse(validator.validate(table, labelled=False), key, table, always=True)
+        context.say(f"{len(table):,} rows pass the checks")
+        scored = pipeline.predict(table.frame)
+        kept = [name for name in frame.columns if name != ROW]
+        clash = [name for name in scored.columns if name in kept]
+        if clash:
+            raise DataError(
+                f"The input already has the columns {', '.join(clash)}, which the predictions would replace",
+                where=f"input={source}",
+                hint="rename them in the input",
+            )
+        whole = pl.concat([frame.select(kept), restore(scored, pipeline.learning)], how="horizontal")
+        write_file(whole.with_columns(pl.lit(served["version"]).alias("model_version")), target)
+        context.summary["scored"] = {"rows": len(table), "output": str(target)}
+        context.say(f"{len(table):,} predictions in {target}")
+        return {"scored": {"rows": len(table), "output": str(target)}}
+
+    @staticmethod
+    def _paths(context: Any) -> tuple[str, Path]:
+        source, target = context.config["input"], context.config["output"]
+        for key, value in (("input", source), ("output", target)):
+            if not value:
+                raise ConfigError(f"predict needs {key}", where=key, hint=f"give {key}=FILE (csv, parquet or json)")
+        if "://" not in str(source) and Path(source).resolve() == Path(target).resolve():
+            raise ConfigError(
+                "input and output are one file", value=str(target), where="output", hint="name another output"
+            )
+        file_format(str(target), "output")
+        folder = Path(target).resolve().parent
+        if not folder.is_dir():
+            raise ConfigError(
+                "The output's folder is not there", value=str(folder), where="output", hint="make it first"
+            )
+        return str(source), Path(target)
+
+
+def file_format(path: str, key: str) -> str:
+    """Return the source component for a file's ending.
+
+    Raises:
+        ConfigError: no component reads that ending.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise ConfigError(
+            f"{key} has the ending {suffix!r}, which is no format that is known here",
+            value=path,
+            where=key,
+            hint=f"use one of {', '.join(FORMATS)}",
+        )
+    return FORMATS[suffix]
+
+
+def read_file(context: Any, path: str) -> Any:
+    """Read a file with the source for its ending; options of `data.source` are kept when it is the same component."""
+    name = file_format(path, "input")
+    configured = (context.config.get("data") or {}).get("source") or {}
+    options = dict(configured) if configured.get("name") == name else {}
+    return context.plugins.registry.create("data/source", {**options, "name": name, "path": path}).read()
+
+
+def conform(frame: pl.DataFrame, pipeline: Pipeline, where: str) -> pl.DataFrame:
+    """Give rows the column types that the pipeline was trained on.
+
+    Raises:
+        DataError: columns are missing, or hold values of another type; all are named.
+    """
+    problems = []
+    casts = []
+    for column in pipeline.columns:
+        name, dtype = column["name"], column["dtype"]
+        if name not in frame.columns:
+            near = near_matches(name, frame.columns)
+            problems.append(f"column {name!r} is missing" + (f" (did you mean {near[0]!r}?)" if near else ""))
+            continue
+        series = frame[name]
+        wanted = _dtype(dtype)
+        if series.dtype == wanted or wanted is None:
+            continue
+        cast = series.cast(wanted, strict=False)
+        lost = cast.null_count() - series.null_count()
+        if lost:
+            first = series.filter(cast.is_null() & series.is_not_null())[0]
+            row = frame[ROW].filter(cast.is_null() & series.is_not_null())[0]
+            problems.append(f"column {name!r}: {lost:,} values are no {dtype}, the first in row {row}: {first!r}")
+        else:
+            casts.append(cast)
+    if problems:
+        raise DataError(
+            "The input does not fit the model's schema: " + "; ".join(problems),
+            where=f"input={where}",
+            hint="give every column that the model was trained on, with the same type",
+        )
+    return frame.with_columns(casts)
+
+
+def restore(scored: pl.DataFrame, learning: Learning) -> pl.DataFrame:
+    """Give predicted classes back the type that the data had (numbers, truth values)."""
+    if not learning.classes or all(isinstance(value, str) for value in learning.values):
+        return scored
+    values = pl.Series("y_pred", list(learning.values))
+    codes = scored["y_pred"].cast(pl.Enum(list(learning.classes))).to_physical()
+    return scored.with_columns(values.gather(codes))
+
+
+def write_file(frame: pl.DataFrame, path: Path) -> None:
+    """Write a frame by the ending of its path, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    kind = file_format(str(path), "output")
+    suffix = path.suffix.lower()
+    if suffix in (".gz", ".zst"):
+        raise ConfigError(
+            "Predictions are written uncompressed", value=str(path), where="output", hint="use .csv or .parquet"
+        )
+    try:
+        if kind == "parquet":
+            frame.write_parquet(partial)
+        elif kind == "csv":
+            frame.write_csv(partial, separator="\t" if suffix == ".tsv" else ",")
+        elif suffix == ".json":
+            frame.write_json(partial)
+        else:
+            frame.write_ndjson(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(f"The predictions cannot be written: {error}", value=str(path), where="output") from error
+
+
+def _dtype(name: str) -> Any:
+    simple = {
+        "String": pl.String,
+        "Boolean": pl.Boolean,
+        "Date": pl.Date,
+        "Float64": pl.Float64,
+        "Float32": pl.Float32,
+        **{f"{sign}Int{bits}": getattr(pl, f"{sign}Int{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)},
+    }
+    if name.startswith("Datetime"):
+        return pl.Datetime("us")
+    return simple.get(name)

@@ -1,0 +1,163 @@
+"""Builds the bundle, gives it a version, and says how to promote it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mlframe.contracts import Step
+from mlframe.pipeline import Learning, Pipeline
+from mlframe.steps.split import unpack
+from mlframe.table import Table
+
+EXAMPLES = 200
+TRAINED_ROWS = "trained_rows.npy"
+BASELINE_BINS = 20
+
+
+class Register(Step):
+    """Gives `version`: the name that the registry gave the bundle."""
+
+    summary = "gives the bundle a version"
+    reads = ("name", "level")
+    needs = ("pipeline", "labelled", "labels", "learning", "split", "scores", "holdout", "evaluation", "verdict")
+    needs_if_present = ("verification",)
+    gives = {"version": "value"}
+    cached = False
+
+    def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
+        """Write the bundle's files and register them."""
+        name, verdict = context.config["name"], inputs["verdict"]
+        figures = {"folds": inputs["scores"]["figures"], "holdout": inputs["evaluation"]["figures"]}
+        facts = {"passed": verdict["passed"], "metric": inputs["scores"]["metric"], "data": context.keys["rows"]}
+        with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
+            write_bundle(Path(folder), context, figures, **inputs)
+            version = context.store.register(name, Path(folder), run_id=context.run.id, figures=figures, facts=facts)
+        context.summary["version"] = version
+        level = context.config.get("level") or {}
+        if not verdict["passed"]:
+            context.say(f"{version}: the gate says no, it is not for promotion")
+        elif level.get("promote") == "gate":
+            evidence = {"run": context.run.id, "checks": verdict["checks"]}
+            context.store.promote(
+                version, who="gate", why=f"passed the gate at level {level['name']}", evidence=evidence
+            )
+            context.summary["promoted"] = version
+            context.say(f"{version} is the champion now")
+        else:
+            context.summary["promote"] = f"python -m mlframe promote {version}"
+        for tracker in context.trackers:
+            tracker.bundle(version, context.store.open_bundle(version))
+        return {"version": version}
+
+
+def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **inputs: Any) -> None:
+    """Write everything that is deployed: pipeline, input schema, config, baseline, examples, manifest."""
+    from mlframe.runner.keys import digest
+    from mlframe.store.bundle import write_manifest
+
+    pipeline: Pipeline = inputs["pipeline"]
+    learning = Learning.from_record(inputs["learning"])
+    table: Table = inputs["labelled"]
+    cut = unpack(inputs["split"])
+    (folder / "pipeline").mkdir()
+    pipeline.save(folder / "pipeline")
+    development = table.take(cut.development)
+    np.save(folder / TRAINED_ROWS, row_digests(development.frame, pipeline.inputs), allow_pickle=False)
+    _json(folder / "config.json", context.unresolved)
+    _json(folder / "environment.json", {key: context.run.facts.get(key) for key in ("packages", "machine")})
+    _json(folder / "figures.json", figures)
+    _json(folder / "verdict.json", inputs["verdict"])
+    _json(folder / "baseline.json", baseline(development, pipeline))
+    examples(folder, table, inputs["holdout"], cut.holdout, pipeline)
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    write_manifest(
+        folder,
+        name=context.config["name"],
+        run_id=context.run.id,
+        files=files,
+        extra={
+            "learning": learning.record(),
+            "inputs": pipeline.columns,
+            "data": {"key": context.keys["rows"], "rows": len(table), "config": digest(context.config["data"])},
+            "plugins": _plugins(context, pipeline),
+        },
+    )
+
+
+def examples(folder: Path, table: Table, holdout: pl.DataFrame, rows: Any, pipeline: Pipeline) -> None:
+    """Write up to 200 holdout rows and what the pipeline says of them: the proof that a copy predicts the same."""
+    chosen = (
+        np.linspace(0, len(rows) - 1, min(EXAMPLES, len(rows))).astype(int) if len(rows) else np.zeros(0, dtype=int)
+    )
+    table.frame[rows[chosen]].select(pipeline.inputs).write_ipc(folder / "examples.arrow")
+    expected = [name for name in holdout.columns if name == "y_pred" or name.startswith("p_")]
+    holdout[chosen].select(expected).write_ipc(folder / "expected.arrow")
+
+
+def baseline(table: Table, pipeline: Pipeline) -> dict[str, Any]:
+    """Describe the development rows, column by column, so that drift can be told later without them."""
+    record: dict[str, Any] = {"rows": len(table), "columns": {}}
+    for column in pipeline.columns:
+        series = table.frame[column["name"]]
+        entry: dict[str, Any] = {"missing": series.null_count() / max(1, len(series)), "kind": column["kind"]}
+        known = series.drop_nulls()
+        if column["kind"] == "numeric" and len(known):
+            values = known.cast(pl.Float64).drop_nans()
+            edges = np.unique(np.quantile(values.to_numpy(), np.linspace(0, 1, BASELINE_BINS + 1)))
+            counts, _ = (
+                np.histogram(values.to_numpy(), bins=edges) if len(edges) > 1 else (np.array([len(values)]), None)
+            )
+            entry |= {"edges": edges.tolist(), "counts": counts.tolist(), "mean": values.mean(), "std": values.std()}
+        elif column["kind"] in ("categorical", "boolean") and len(known):
+            top = known.cast(pl.String).value_counts(sort=True).head(100)
+            entry["counts"] = dict(zip(*(top[name].to_list() for name in top.columns), strict=True))
+        elif column["kind"] == "text" and len(known):
+            entry["length"] = [
+                float(q) for q in np.quantile(known.str.len_chars().to_numpy(), [0.05, 0.25, 0.5, 0.75, 0.95])
+            ]
+        record["columns"][column["name"]] = entry
+    return record
+
+
+def row_digests(frame: pl.DataFrame, columns: list[str]) -> Any:
+    """Return one uint64 a row that tells rows with other contents apart (sorted columns, fixed seed)."""
+    return frame.select(sorted(columns)).hash_rows(seed=0).to_numpy()
+
+
+def who() -> str:
+    """Return the name of the user for the alias log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _plugins(context: Any, pipeline: Pipeline) -> list[dict[str, Any]]:
+    """Return the distributions that a serving process must have, with versions."""
+    from mlframe.runner.keys import version_of
+
+    registry = context.plugins.registry
+    items = [registry.get("model", member.model) for member in pipeline.members[:1]]
+    items.append(registry.get("featurizer", str(context.config["featurizer"]["name"])))
+    found = {}
+    for item in items:
+        for target in item.component.targets():
+            package = target.partition(".")[0].partition(":")[0]
+            found[package] = version_of(package)
+        if item.distribution:
+            found[item.distribution] = item.version
+    members = {type(member.estimator).__module__.partition(".")[0] for member in pipeline.members}
+    found |= {name: version_of(name) for name in members}
+    return [{"package": name, "version": version} for name, version in sorted(found.items()) if version]
+
+
+def _json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1, default=str), encoding="utf-8")

@@ -1,0 +1,103 @@
+"""Writes files for people, and hands figures and pictures to the trackers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlframe.contracts import Chart, Evaluation, Figure, Interval, ReportInput, Step
+from mlframe.errors import StepError
+from mlframe.steps.records import figures_of, unpack_evaluation, unpack_exploration
+from mlframe.steps.split import unpack
+from mlframe.table import Table
+
+
+class Report(Step):
+    """Gives `report`: the files that reporters wrote, by reporter."""
+
+    summary = "writes files for people"
+    reads = ("reporters", "goal")
+    needs = ("scores", "learning", "labelled", "split")
+    needs_if_present = ("exploration", "evaluation", "verdict", "version", "verification", "fitting")
+    gives = {"report": "value"}
+    cached = False
+
+    def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
+        """Ask each reporter; one that fails does not take the others' files."""
+        evaluation = unpack_evaluation(inputs["evaluation"]) if inputs["evaluation"] else Evaluation()
+        exploration = unpack_exploration(inputs["exploration"]) if inputs["exploration"] else None
+        declared = {
+            name: Figure(**{**figure, "tasks": tuple(figure["tasks"])})
+            for name, figure in inputs["scores"]["declared"].items()
+        }
+        figures = {"folds": figures_of(inputs["scores"]["figures"]), "holdout": dict(evaluation.figures)}
+        self._track(context, figures, evaluation, list(exploration.charts) if exploration else [])
+        files: dict[str, list[str]] = {}
+        failed: list[tuple[str, Exception]] = []
+        for key, reporter in context.components("reporters"):
+            folder = context.run.folder / "report" / key
+            folder.mkdir(parents=True, exist_ok=True)
+            for stale in folder.iterdir():
+                stale.unlink()
+            material = ReportInput(
+                run=context.run,
+                goal={
+                    **context.config["goal"],
+                    "metric": inputs["scores"]["metric"],
+                    "task": inputs["learning"]["task"],
+                },
+                data=describe_data(context, inputs),
+                figures=figures,
+                declared=declared,
+                exploration=exploration,
+                evaluation=evaluation,
+                gate=inputs["verdict"] or {"passed": None, "checks": []},
+                version=inputs["version"],
+                promote=context.summary.get("promote"),
+                folder=folder,
+            )
+            try:
+                files[key] = [str(path) for path in reporter.report(material)]
+            except Exception as error:
+                failed.append((key, error))
+        context.summary["report"] = files
+        if failed:
+            key, error = failed[0]
+            names = ", ".join(name for name, _ in failed)
+            raise StepError(
+                f"The reporter {names} failed: {type(error).__name__}: {error}",
+                where=f"reporters.{key}",
+                hint="everything before it is done and kept; run the same command again once it is mended",
+            ) from error
+        return {"report": files}
+
+    @staticmethod
+    def _track(
+        context: Any, figures: Mapping[str, Mapping[str, Interval]], evaluation: Evaluation, charts: list[Chart]
+    ) -> None:
+        for tracker in context.trackers:
+            for chart in (*evaluation.charts, *charts):
+                tracker.chart(chart)
+            for name, table in evaluation.tables.items():
+                tracker.table(name, table)
+
+
+def describe_data(context: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a report says of the data."""
+    table: Table = inputs["labelled"]
+    cut = unpack(inputs["split"])
+    verification = inputs["verification"] or {}
+    return {
+        "source": context.config["data"]["source"],
+        "fingerprint": context.keys["rows"][:16],
+        "rows": verification.get("rows", len(table)),
+        "kept": len(table),
+        "columns": table.column_records(),
+        "target": inputs["learning"]["target"],
+        "classes": inputs["learning"]["classes"],
+        "folds": [{"train": len(train), "valid": len(valid)} for train, valid in cut.folds],
+        "development": len(cut.development),
+        "holdout": len(cut.holdout),
+        "validators": verification.get("validators", {}),
+        "fitting": inputs["fitting"],
+    }
