@@ -142,6 +142,8 @@ def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
     with _own_modules():
         yield install
+    for number in range(1, count + 1):
+        _forget_modules(tmp_path / f"plugin_{number}")
 
 
 @pytest.fixture
@@ -202,9 +204,10 @@ def _own_modules() -> Iterator[None]:
 
 
 def _forget_modules(folder: Path) -> None:
+    """Forget the modules of a folder, so that another test's of the same name are read."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file is not None and Path(file).parent == folder:
+        if file is not None and folder in Path(file).parents:
             del sys.modules[name]
 
 
