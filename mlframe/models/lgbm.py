@@ -1,0 +1,103 @@
+"""LightGBM: early stopping, native categories, weights, gain and contributions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import lightgbm
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import clone
+
+from mlframe.contracts import Adapter, Features, Stop
+
+if TYPE_CHECKING:
+    from mlframe.contracts import Array, Matrix
+
+__all__ = ["LgbmAdapter", "check"]
+
+POSITIVE = ("num_leaves", "learning_rate", "n_estimators", "subsample_for_bin", "max_bin")
+NOT_NEGATIVE = ("min_split_gain", "min_child_weight", "min_child_samples", "subsample_freq", "reg_alpha", "reg_lambda")
+SHARES = ("subsample", "colsample_bytree")
+
+
+class LgbmAdapter(Adapter):
+    """What scikit-learn's interface cannot say about LightGBM's estimators."""
+
+    categories = True
+
+    def fit(
+        self,
+        estimator: Any,
+        features: Features,
+        target: Array,
+        *,
+        weight: Array | None = None,
+        stop: Stop | None = None,
+    ) -> None:
+        """Fit with categories, weights and early stopping."""
+        options: dict[str, Any] = {"categorical_feature": list(features.categorical)} if features.categorical else {}
+        if stop is not None:
+            options |= _watch(estimator, target, stop)
+        estimator.fit(features.matrix, target, sample_weight=weight, **options)
+
+    def rounds(self, estimator: Any) -> int:
+        """Return the number of rounds that predictions use."""
+        return int(estimator.best_iteration_ or estimator.n_estimators_)
+
+    def with_rounds(self, estimator: Any, rounds: int) -> Any:
+        """Return an unfitted copy that trains exactly so many rounds."""
+        return clone(estimator).set_params(n_estimators=rounds)
+
+    def gain(self, estimator: Any) -> Array:
+        """Return the sum of each feature's gains, shape (features,)."""
+        booster = estimator.booster_
+        return np.asarray(booster.feature_importance("gain", iteration=self.rounds(estimator)), dtype=np.float64)
+
+    def contributions(self, estimator: Any, matrix: Matrix) -> Array:
+        """Return SHAP values of the raw score (TreeSHAP, Lundberg et al. 2018), the baseline last."""
+        given = estimator.predict(matrix, pred_contrib=True)
+        width = matrix.shape[1] + 1
+        if isinstance(given, list):  # LightGBM answers a sparse matrix of several classes with one matrix a class
+            return np.stack([np.asarray(part.toarray()) for part in given], axis=1)
+        dense = np.asarray(given.toarray() if sp.issparse(given) else given)
+        return dense if dense.shape[1] == width else dense.reshape(len(dense), -1, width)
+
+
+def check(target: Any, parameters: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each parameter that is out of range."""
+    mistakes = []
+    for name, value in parameters.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if name in POSITIVE and not (number and value > 0):
+            mistakes.append(f"{name} must be a number above 0, got {value!r}")
+        elif name in NOT_NEGATIVE and not (number and value >= 0):
+            mistakes.append(f"{name} must be a number of 0 or more, got {value!r}")
+        elif name in SHARES and not (number and 0 < value <= 1):
+            mistakes.append(f"{name} must be a share above 0 and at most 1, got {value!r}")
+    if parameters.get("num_leaves") == 1:
+        mistakes.append("num_leaves must be at least 2, got 1")
+    boosting = parameters.get("boosting_type", "gbdt")
+    if boosting not in ("gbdt", "dart", "rf"):
+        mistakes.append(f"boosting_type must be gbdt, dart or rf, got {boosting!r}")
+    if parameters.get("class_weight") is not None and not issubclass(target, lightgbm.LGBMClassifier):
+        mistakes.append("class_weight is for classification; set it to null")
+    return mistakes
+
+
+def _watch(estimator: Any, target: Array, stop: Stop) -> dict[str, Any]:
+    """Return the arguments of `fit` that stop early on the given rows."""
+    matrix: Any = stop.matrix
+    truth, weight = stop.target, stop.weight
+    if isinstance(estimator, lightgbm.LGBMClassifier):
+        known = np.isin(truth, np.unique(target))  # a class that no train row has cannot be scored
+        matrix, truth, weight = matrix[known], truth[known], None if weight is None else weight[known]
+    if not len(truth):
+        return {}
+    weights = None if weight is None else [weight]
+    watched = {"eval_sample_weight": weights, "callbacks": [lightgbm.early_stopping(stop.rounds, verbose=False)]}
+    if "eval_X" in inspect.signature(estimator.fit).parameters:
+        return {"eval_X": matrix, "eval_y": truth, **watched}
+    return {"eval_set": [(matrix, truth)], **watched}  # LightGBM before 4.7
