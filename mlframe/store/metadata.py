@@ -235,8 +235,11 @@ class Database:
     @contextmanager
     def read(self, what: str) -> Iterator[sa.Connection]:
         """Give a connection that sees one moment of the store."""
-        with guarded(what, self.where), self._live().connect() as connection, connection.begin():
-            yield connection
+        with guarded(what, self.where), self._live().connect() as connection:
+            if not self._sqlite:  # SQLite's transactions see one moment anyway
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def write(self, what: str, *, durable: bool = False) -> Iterator[sa.Connection]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from store_worker import make_bundle
 
 from mlframe.errors import StoreError
@@ -21,8 +24,8 @@ from mlframe.store import Store
 WORKER = Path(__file__).with_name("store_worker.py")
 
 
-def _write(root: str, folder: str, worker: int) -> list[str]:
-    with Store.open(root, timeout=60) as store:
+def _write(root: str, folder: str, worker: int, url: str | None = None) -> list[str]:
+    with Store.open(root, url, timeout=60) as store:
         made = []
         for number in range(4):
             run = store.start_run(task="train", name="email", group="g", config={}, unresolved={}, facts={})
@@ -33,8 +36,23 @@ def _write(root: str, folder: str, worker: int) -> list[str]:
             bundle = make_bundle(Path(folder) / f"{worker}-{number}", f"{worker} {number}")
             made.append(store.register("email", bundle, run_id=run, figures={}, facts={"who": [worker, number]}))
             store.promote(made[-1], who=str(worker), why="", evidence={})
+            store.record_holdout(run, data_fingerprint="f", split_key="k")
+            store.record_holdout(run, data_fingerprint="f", split_key="k")
             store.finish_run(run, "finished", {})
         return made
+
+
+def _is_whole(store: Store) -> None:
+    """Check what 32 calls of `_write` left."""
+    assert [version["number"] for version in store.versions("email")] == list(range(1, 33))
+    assert len(store.runs(limit=99, status="finished")) == 32
+    assert store.holdout_uses("k") == 32
+    history = store.history("email")
+    assert [item["from"] for item in history] == [None, *(item["to"] for item in history[:-1])]
+    assert store.version("email")["reference"] == history[-1]["to"]
+    for version in store.versions("email"):
+        worker, number = version["facts"]["who"]
+        assert (store.open_bundle(version["reference"]) / "model.txt").read_text() == f"{worker} {number}"
 
 
 def _promote(root: str, number: int) -> bool:
@@ -53,20 +71,36 @@ def test_eight_processes_write_at_once(tmp_path: Path):
         made = [reference for job in jobs for reference in job.result(timeout=120)]
         assert sorted(made) == sorted(f"email/{number}" for number in range(1, 33))
         with Store.open(root) as store:
-            assert len(store.runs(limit=99, status="finished")) == 32
-            history = store.history("email")
-            assert [item["from"] for item in history] == [None, *(item["to"] for item in history[:-1])]
-            for version in store.versions("email"):
-                worker, number = version["facts"]["who"]
-                assert (store.open_bundle(version["reference"]) / "model.txt").read_text() == f"{worker} {number}"
-            # One of several that expect the same wins, the others are told.
-            store.register("other", make_bundle(tmp_path / "other", "o"), run_id="r", figures={}, facts={})
+            _is_whole(store)
+        # One of several that expect the same wins, the others are told.
         second = str(tmp_path / "second")
         with Store.open(second) as store:
             for number in range(4):
                 bundle = make_bundle(tmp_path / f"second-{number}", str(number))
                 store.register("email", bundle, run_id="r", figures={}, facts={})
         assert sum(pool.map(_promote, [second] * 4, [1, 2, 3, 4])) == 1
+
+
+@pytest.mark.skipif("MLFRAME_TEST_POSTGRES" not in os.environ, reason="MLFRAME_TEST_POSTGRES names no server")
+def test_the_same_on_postgresql(tmp_path: Path):
+    """Needs a server and its driver: MLFRAME_TEST_POSTGRES=postgresql+psycopg://user@host/name."""
+    server, schema = os.environ["MLFRAME_TEST_POSTGRES"], f"mlframe_test_{uuid.uuid4().hex}"
+    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
+        try:
+            url = sa.make_url(server).update_query_dict({"options": f"-csearch_path={schema}"})
+            place = (str(tmp_path / "store"), str(tmp_path / "bundles"))
+            address = url.render_as_string(hide_password=False)
+            with ProcessPoolExecutor(8, mp_context=get_context("spawn")) as pool:
+                jobs = [pool.submit(_write, *place, worker, address) for worker in range(8)]
+                assert len({reference for job in jobs for reference in job.result(timeout=120)}) == 32
+            with Store.open(place[0], address, create=False) as store:
+                _is_whole(store)
+                assert store.evict(0) > 0
+        finally:
+            connection.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
+    admin.dispose()
 
 
 def test_threads_share_one_store(tmp_path: Path):
