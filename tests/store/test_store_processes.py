@@ -147,7 +147,8 @@ def test_a_killed_process_leaves_a_store_that_opens(tmp_path: Path):
     root, chance = tmp_path / "store", random.Random(7)
     for turn in range(10):
         ready = tmp_path / f"ready-{turn}"
-        process = subprocess.Popen([sys.executable, str(WORKER), str(root), str(ready)], stderr=subprocess.PIPE)
+        command = [sys.executable, str(WORKER), str(root), str(ready), str(turn % 3)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
         while not ready.exists():
             assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
             time.sleep(0.005)
@@ -173,4 +174,4 @@ def test_a_killed_process_leaves_a_store_that_opens(tmp_path: Path):
             if moved:
                 assert store.version("email")["reference"] == moved[-1]["to"]
     with Store.open(str(root)) as store:
-        assert len(store.versions()) > 10
+        assert len(store.versions()) >= sum(turn % 3 for turn in range(10))
