@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mlframe.charts.svg import WIDTH, Board, number, ticks
+from mlframe.charts.svg import WIDTH, Board, key_places, number, ticks
 from mlframe.contracts import Chart
 
 __all__ = ["Series", "bars", "columns", "density", "histogram", "lines", "matrix"]
 
 Array = npt.NDArray[Any]
+
+SHADES = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,6 @@ def lines(
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
     rule: tuple[float, float, float, float] | None = None,
-    key: str = "lower right",
     x_names: Sequence[tuple[float, str]] | None = None,
 ) -> Chart:
     """Draw lines over a number.
@@ -64,13 +66,14 @@ def lines(
         x_range: ends of the x axis, None for those of the data.
         y_range: ends of the y axis.
         rule: a dotted line for comparison: x1, y1, x2, y2.
-        key: corner for the names of the lines; no key is drawn for a single line.
         x_names: places and names on the x axis in stead of round numbers.
     """
+    series_names = [item.name for item in series] if len(series) > 1 else []
     board = Board(
         x_range or _range([s.x for s in series]),
         y_range or _range([a for s in series for a in (s.y, s.low, s.high) if a is not None]),
         left=58,
+        top=_key_room(series_names),
     )
     board.y_axis(y)
     board.x_axis(x, x_names)
@@ -84,11 +87,7 @@ def lines(
         if item.marks:
             for at, value in zip(item.x, item.y, strict=True):
                 board.dot(float(at), float(value), style)
-    if len(series) > 1:
-        longest = max(len(s.name) for s in series)
-        px = 68 if "left" in key else max(68.0, WIDTH - 52 - longest * 7.2)
-        py = 26 if "upper" in key else board.height - board.bottom - 12 - 18 * (len(series) - 1)
-        board.key([s.name for s in series], px=px, py=py)
+    board.key(series_names)
     return Chart(name, title, alt, board.text(title, alt))
 
 
@@ -118,11 +117,12 @@ def bars(
     count = len(names)
     shown = [_cut(label, 20) for label in names]
     left = 16 + max((len(label) for label in shown), default=0) * 7
+    fall = [v - (s if s > 0 else 0) for v, s in zip(values, spread or [0.0] * count, strict=True)]
     reach = [v + (s if s > 0 else 0) for v, s in zip(values, spread or [0.0] * count, strict=True)]
-    low, high = min(0.0, *values), max(*reach, 0.0) if count else 1.0
-    room = (high - low) * 0.2 or 1.0
+    low, high = min(0.0, *fall), max(*reach, 0.0) if count else 1.0
+    room = (high - low) * 0.28 or 1.0
     board = Board((low, high + room), (0, max(count, 1)), left=left, height=64 + 24 * count)
-    write = (lambda v: f"{v * 100:.1f} %") if percent else number
+    digits = max(0, 2 - math.floor(math.log10(max(map(abs, values), default=1.0) or 1.0)))
     shown_ticks = [(v, f"{number(v * 100)} %" if percent else number(v)) for v in ticks(low, high, 4)]
     board.x_axis(x, shown_ticks)
     for i, (label, value) in enumerate(zip(shown, values, strict=True)):
@@ -133,7 +133,8 @@ def bars(
             board.whisker(value - spread[i], value + spread[i], middle, upright=False)
             end = max(end, value + spread[i])
         board.words(left - 6, board.py(middle) + 4, label, anchor="end")
-        board.words(board.px(end) + 6, board.py(middle) + 4, write(value))
+        text = f"{value * 100:.1f} %" if percent else number(round(value, digits))
+        board.words(board.px(end) + 6, board.py(middle) + 4, text)
     return Chart(name, title, alt, board.text(title, alt))
 
 
@@ -173,8 +174,8 @@ def histogram(
         y: label of the y axis.
     """
     top = max(float(shares.max(initial=0.0)) for _, shares in groups) or 1.0
-    room = 1.08 + (0.16 * len(groups) if len(groups) > 1 else 0)
-    board = Board((float(edges[0]), float(edges[-1])), (0, top * room), left=58)
+    names = [_cut(label, 20) for label, _ in groups] if len(groups) > 1 else []
+    board = Board((float(edges[0]), float(edges[-1])), (0, top * 1.05), left=58, top=_key_room(names))
     board.y_axis(y)
     board.x_axis(x)
     for style, (_, shares) in enumerate(groups):
@@ -183,10 +184,7 @@ def histogram(
                 board.bar(float(left), 0, float(right), float(share), 0, opacity=0.35 if len(groups) > 1 else 0.8)
         if len(groups) > 1:
             board.line(np.repeat(edges, 2)[1:-1].tolist(), np.repeat(shares, 2).tolist(), style, width=1.8)
-    if len(groups) > 1:
-        longest = max(len(label) for label, _ in groups)
-        px = max(68.0, WIDTH - 52 - min(longest, 20) * 7.2)
-        board.key([_cut(label, 20) for label, _ in groups], px=px, py=26)
+    board.key(names)
     return Chart(name, title, alt, board.text(title, alt))
 
 
@@ -204,12 +202,13 @@ def matrix(name: str, title: str, alt: str, labels: Sequence[str], cells: Array)
     shown = [_cut(label, 12 if size < 6 else 8) for label in labels]
     left = 40 + max(len(label) for label in shown) * 7
     board = Board((0, size), (0, size), left=left, height=max(190, 70 + 44 * size), bottom=28, top=46)
+    widest = max(2, int((WIDTH - left - 14) / size / 8))
     shares = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1e-12)
     board.words((left + WIDTH) / 2, 16, "predicted", anchor="middle", faint=True)
     middle = (board.top + board.height - board.bottom) / 2
     board.words(13, middle, "true", anchor="middle", faint=True, extra=f'transform="rotate(-90 13 {middle:.1f})"')
     for i in range(size):
-        board.words(board.px(i + 0.5), 38, shown[i], anchor="middle", bold=True)
+        board.words(board.px(i + 0.5), 38, _cut(labels[i], widest), anchor="middle", bold=True)
         board.words(left - 8, board.py(size - i - 0.5) + 4, shown[i], anchor="end", bold=True)
         for j in range(size):
             x, y = j, size - i - 1
@@ -258,14 +257,20 @@ def density(
     board.y_axis(y)
     board.x_axis(x)
     top = max(float(np.log1p(counts.max())), 1e-12)
-    for i, j in zip(*np.nonzero(counts), strict=True):
-        shade = 0.15 + 0.85 * float(np.log1p(counts[i, j])) / top
-        board.bar(float(x_edges[i]), float(y_edges[j]), float(x_edges[i + 1]), float(y_edges[j + 1]), opacity=shade)
+    levels = np.ceil(np.log1p(counts) / top * SHADES)
+    for level in range(1, SHADES + 1):
+        found = zip(*np.nonzero(levels == level), strict=True)
+        boxes = [(float(x_edges[i]), float(y_edges[j]), float(x_edges[i + 1]), float(y_edges[j + 1])) for i, j in found]
+        board.squares(boxes, 0.1 + 0.9 * level / SHADES)
     if rule == "diagonal":
         board.rule(board.x[0], board.x[0], board.x[1], board.x[1])
     elif rule == "zero":
         board.rule(board.x[0], 0.0, board.x[1], 0.0)
     return Chart(name, title, alt, board.text(title, alt))
+
+
+def _key_room(names: Sequence[str]) -> int:
+    return key_places(names, 58, WIDTH)[1] if names else 12
 
 
 def _range(arrays: Sequence[Array]) -> tuple[float, float]:

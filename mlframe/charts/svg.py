@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["COLOURS", "DASHES", "HEIGHT", "WIDTH", "Board", "number", "ticks"]
+__all__ = ["COLOURS", "DASHES", "HEIGHT", "WIDTH", "Board", "key_places", "number", "ticks"]
 
 WIDTH, HEIGHT = 420, 300
 COLOURS = ("#2f7fc1", "#d0601a", "#1c9a78", "#b8609a", "#8a8a2a", "#6a6a6a")
@@ -182,18 +182,23 @@ class Board:
             looks += ' font-weight="600"'
         self._parts.append(f'<text x="{px:.1f}" y="{py:.1f}" {looks} {extra}>{escape(text)}</text>')
 
-    def key(self, names: Sequence[str], *, px: float, py: float, boxes: bool = False) -> None:
-        """Write a key of styles, one line a name, beginning at a place in units of the picture."""
-        for style, name in enumerate(names):
-            y = py + style * 18
-            if boxes:
-                mark = f'<rect x="{px}" y="{y - 9}" width="16" height="10" fill="{COLOURS[style % 6]}"'
-                self._parts.append(f'{mark} fill-opacity="{0.75 if style == 0 else 0.55}"/>')
-            else:
-                dash = f' stroke-dasharray="{DASHES[style % 6]}"' if DASHES[style % 6] else ""
-                ends = f'x1="{px}" y1="{y - 4}" x2="{px + 26}" y2="{y - 4}"'
-                self._parts.append(f'<line {ends} stroke="{COLOURS[style % 6]}" stroke-width="2.2"{dash}/>')
-            self.words(px + (22 if boxes else 32), y, name)
+    def key(self, names: Sequence[str]) -> None:
+        """Write the names of the styles above the axes, which need the room that `key_places` asks for."""
+        places, _ = key_places(names, self.left, self.width)
+        for style, (name, (px, py)) in enumerate(zip(names, places, strict=True)):
+            dash = f' stroke-dasharray="{DASHES[style % 6]}"' if DASHES[style % 6] else ""
+            ends = f'x1="{px}" y1="{py - 4}" x2="{px + 24}" y2="{py - 4}"'
+            self._parts.append(f'<line {ends} stroke="{COLOURS[style % 6]}" stroke-width="2.2"{dash}/>')
+            self.words(px + 29, py, name)
+
+    def squares(self, boxes: Iterable[tuple[float, float, float, float]], opacity: float) -> None:
+        """Fill many boxes (left, bottom, right, top) with one shade."""
+        path = "".join(
+            f"M{self.px(x1):.1f} {self.py(y1):.1f}H{self.px(x2):.1f}V{self.py(y2):.1f}H{self.px(x1):.1f}z"
+            for x1, y1, x2, y2 in boxes
+        )
+        if path:
+            self._parts.append(f'<path d="{path}" fill="{COLOURS[0]}" fill-opacity="{opacity:.2f}"/>')
 
     def text(self, title: str, alt: str) -> str:
         """Return the picture as SVG text with its words for those who do not see it."""
@@ -207,6 +212,18 @@ class Board:
     def _line(self, x1: float, y1: float, x2: float, y2: float, extra: str = "") -> None:
         ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
         self._parts.append(f'<line {ends} stroke="currentColor" {extra}/>')
+
+
+def key_places(names: Sequence[str], left: int, width: int) -> tuple[list[tuple[float, float]], int]:
+    """Return where each name of a key goes, and the height of all, in units of the picture."""
+    places, x, y = [], float(left), 14
+    for name in names:
+        room = 29 + len(name) * 7.4 + 14
+        if x > left and x + room > width:
+            x, y = float(left), y + 18
+        places.append((x, float(y)))
+        x += room
+    return places, y + 10
 
 
 def _open(ends: tuple[float, float]) -> tuple[float, float]:
