@@ -19,13 +19,13 @@ def run_task(door: Door, composed: Composed) -> int:
         0, or 3 when the gate says no and gate.strict is set.
     """
     from mlframe.cli import GATE
-    from mlframe.config.schema import plain
+    from mlframe.config.schema import plain, recorded
     from mlframe.runner.display import Display, summary_rows, summary_table
     from mlframe.runner.facts import run_facts
     from mlframe.runner.limits import parse_size
     from mlframe.runner.run import Runner
 
-    config, unresolved = plain(composed.config), plain(composed.config, resolve=False)
+    config, unresolved = plain(composed.config), recorded(composed.config)
     require_data(config, door)
     os.environ.setdefault("POLARS_MAX_THREADS", str(config["resources"]["threads"]))
     limit = parse_size(config["store"]["cache_size"], where="store.cache_size")

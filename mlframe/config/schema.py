@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlframe.errors import ConfigError
 
-__all__ = ["CHOICES", "OPEN", "Config", "entries", "pick", "plain"]
+__all__ = ["CHOICES", "OPEN", "Config", "entries", "pick", "plain", "recorded"]
 
 OPEN = ("data.columns", "data.schema", "data.source.types", "data.source.times", "goal.targets", "model.params")
 """Mappings that take new keys without a plus sign."""
@@ -120,6 +120,26 @@ def plain(config: DictConfig | Any, *, resolve: bool = True) -> Any:
 def entries(node: Mapping[str, Any] | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Give the keyed entries of a plural group; an entry set to null is off."""
     return ((key, entry) for key, entry in (node or {}).items() if entry is not None)
+
+
+def recorded(config: DictConfig) -> Any:
+    """Return plain values with everything resolved but environment variables, which stay `${oc.env:NAME}`.
+
+    This is what runs and bundles keep: it can be composed again, and it holds no secret.
+    """
+    copy = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    _escape(copy)
+    return plain(copy)
+
+
+def _escape(node: Any) -> None:
+    keys = node.keys() if isinstance(node, DictConfig) else range(len(node))
+    for key in keys:
+        child = node._get_node(key)
+        if OmegaConf.is_config(child) and not (child._is_none() or child._is_interpolation()):
+            _escape(child)
+        elif child is not None and isinstance(child._value(), str) and "${oc.env:" in child._value():
+            node[key] = child._value().replace("${oc.env:", "\\${oc.env:")
 
 
 def pick(config: Mapping[str, Any], key: str) -> Any:

@@ -103,7 +103,7 @@ def champion_check(
     except UnknownNameError:
         context.say("no champion yet to compare with")
         return None
-    reference = version["version"]
+    reference = version["reference"]
     base = {"name": f"no worse than {reference}", "wanted": None, "value": None, "better": figure.better}
 
     def unable(reason: str) -> dict[str, Any]:

@@ -32,9 +32,9 @@ class Load(Step):
         if wanted and "/" not in reference and "@" not in reference and name:
             reference = f"{name}/{reference}" if reference.isdigit() else f"{name}@{reference}"
         version = context.store.version(reference)
-        folder = context.store.open_bundle(version["version"])
+        folder = context.store.open_bundle(version["reference"])
         pipeline = Pipeline.load(folder / "pipeline", context.plugins.registry)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        context.say(f"{version['version']}, made by run {version['run_id']}")
-        context.summary["version"] = version["version"]
-        return {"served": {"version": version["version"], "pipeline": pipeline, "config": config}}
+        context.say(f"{version['reference']}, made by run {version['run_id']}")
+        context.summary["version"] = version["reference"]
+        return {"served": {"version": version["reference"], "pipeline": pipeline, "config": config}}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
+
+import polars as pl
 
 from mlframe.contracts import Figure, Interval, Judged, Predictions, Step
 from mlframe.errors import UnknownNameError
@@ -27,17 +30,18 @@ class Score(Step):
         learning = Learning.from_record(inputs["learning"])
         declared = declared_figures(context, learning.task)
         metric = the_metric(context.config["goal"].get("metric"), learning.task, declared)
-        judged = Judged(Predictions(inputs["oof"], learning.task, learning.classes, "folds"), pictures=False)
-        figures: dict[str, Interval] = {}
-        for _, evaluator in context.components("evaluators"):
-            if learning.task in evaluator.tasks:
-                figures.update(evaluator.evaluate(judged).figures)
-        spread = per_fold(context, judged, metric, learning)
+        judges = [evaluator for _, evaluator in context.components("evaluators") if learning.task in evaluator.tasks]
+        folds: list[dict[str, Interval]] = []
+        oof: pl.DataFrame = inputs["oof"]
+        for (_,), frame in oof.group_by("fold", maintain_order=True):
+            judged = Judged(Predictions(frame, learning.task, learning.classes, "folds"), pictures=False)
+            folds.append({name: value for judge in judges for name, value in judge.evaluate(judged).figures.items()})
+        figures = {name: mean_of([fold[name] for fold in folds if name in fold]) for name in declared}
         return {
             "scores": {
                 "metric": metric,
-                "figures": {name: asdict(value) for name, value in figures.items()},
-                "per_fold": spread,
+                "figures": {name: asdict(value) for name, value in figures.items() if value is not None},
+                "per_fold": [fold[metric].value for fold in folds if metric in fold],
                 "declared": {name: asdict(figure) for name, figure in declared.items()},
             }
         }
@@ -55,17 +59,21 @@ class Score(Step):
         }
 
 
-def per_fold(context: Any, judged: Judged, metric: str, learning: Learning) -> list[float]:
-    """Return the deciding figure fold by fold, without intervals."""
-    values = []
-    frame = judged.predictions.frame
-    for fold in sorted(frame["fold"].unique().to_list()):
-        part = Predictions(frame.filter(frame["fold"] == fold), learning.task, learning.classes, "folds")
-        for _, evaluator in context.components("evaluators"):
-            if learning.task in evaluator.tasks and metric in {figure.name for figure in evaluator.declares()}:
-                found = evaluator.evaluate(Judged(part, pictures=False, intervals=False)).figures.get(metric)
-                values.append(float("nan") if found is None else found.value)
-    return values
+def mean_of(values: Sequence[Interval]) -> Interval | None:
+    """Return the mean over folds; the folds' rows are distinct, so half-widths combine in quadrature.
+
+    Scores of different folds come from different models and are never ranked against each other.
+    """
+    if not values:
+        return None
+    count = len(values)
+    mean = sum(value.value for value in values) / count
+    known = [value for value in values if value.low is not None and value.high is not None]
+    if len(known) < count:
+        return Interval(mean)
+    below = math.sqrt(sum((value.value - float(value.low or 0.0)) ** 2 for value in known)) / count
+    above = math.sqrt(sum((float(value.high or 0.0) - value.value) ** 2 for value in known)) / count
+    return Interval(mean, mean - below, mean + above)
 
 
 def the_metric(name: str | None, task: str, declared: Mapping[str, Figure]) -> str:

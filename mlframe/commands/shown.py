@@ -1,0 +1,55 @@
+"""Tables of commands, printed the same way everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """Print rows under column names; long values fold on a terminal and stay whole elsewhere."""
+    import sys
+
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    console.print(table)
+
+
+def when(value: Any) -> str:
+    """Return a moment in the reader's time zone, to the second."""
+    if not value:
+        return ""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment.tzinfo else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def figure_text(record: Any, name: str | None) -> str:
+    """Return a holdout figure of a version or run, or the out-of-fold one."""
+    if not isinstance(record, dict) or not name:
+        return ""
+    for part in ("holdout", "folds"):
+        found = (record.get(part) or {}).get(name)
+        if found:
+            return f"{found['value']:.4f} ({part})"
+    return ""
+
+
+def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Return dotted keys and values of nested mappings."""
+    if isinstance(node, dict) and node:
+        return {
+            key: value
+            for name, inner in node.items()
+            for key, value in flatten(inner, f"{prefix}.{name}" if prefix else str(name)).items()
+        }
+    return {prefix: node}
