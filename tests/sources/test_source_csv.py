@@ -61,6 +61,12 @@ def test_a_type_that_shows_only_in_a_late_row_is_found(tmp_path: Path) -> None:
     assert frame.row(-1) == ("x", 7, "y")
 
 
+def test_a_column_that_starts_empty_gets_the_type_of_its_later_rows(tmp_path: Path) -> None:
+    frame = CsvSource(write(tmp_path, "a,b\n" + ",1\n" * 10_500 + "7,2\n")).read()
+    assert frame.schema == {"a": pl.Int64, "b": pl.Int64}
+    assert frame.row(-1) == (7, 2)
+
+
 @pytest.mark.parametrize("ending", [".csv.gz", ".csv.zst"])
 def test_compressed_files(tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"rows{ending}"
