@@ -133,7 +133,7 @@ class Blocks(Featurizer):
         parts = [block.transform(frame, dtype) for block in self.blocks]
         matrix: Matrix
         if self.sparse:
-            matrix = sp.hstack([sp.csr_matrix(part) for part in parts], format="csr", dtype=dtype)
+            matrix = sp.hstack([_explicit(part) for part in parts], format="csr", dtype=dtype)
         else:
             dense = [part.toarray() if sp.issparse(part) else part for part in parts]
             matrix = dense[0] if len(dense) == 1 else np.hstack(dense)
@@ -151,6 +151,15 @@ class Blocks(Featurizer):
     def _name(self) -> None:
         self.names = _unique([name for block in self.blocks for name in block.names])
         self.origins = [origin for block in self.blocks for origin in block.origins]
+
+
+def _explicit(part: Any) -> Any:
+    """Return CSR that stores the zeros of a dense part: some libraries read an entry that is not stored as missing."""
+    if sp.issparse(part):
+        return part
+    rows, width = part.shape
+    indices = np.tile(np.arange(width, dtype=np.int32), rows)
+    return sp.csr_matrix((np.ascontiguousarray(part).ravel(), indices, np.arange(rows + 1) * width), shape=part.shape)
 
 
 def named(kinds: dict[str, list[str]], *wanted: str) -> list[str]:
