@@ -119,7 +119,7 @@ def bars(
     left = 16 + max((len(label) for label in shown), default=0) * 7
     fall = [v - (s if s > 0 else 0) for v, s in zip(values, spread or [0.0] * count, strict=True)]
     reach = [v + (s if s > 0 else 0) for v, s in zip(values, spread or [0.0] * count, strict=True)]
-    low, high = min(0.0, *fall), max(*reach, 0.0) if count else 1.0
+    low, high = min([0.0, *fall]), max([0.0, *reach])
     room = (high - low) * 0.28 or 1.0
     board = Board((low, high + room), (0, max(count, 1)), left=left, height=64 + 24 * count)
     digits = max(0, 2 - math.floor(math.log10(max(map(abs, values), default=1.0) or 1.0)))

@@ -45,7 +45,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
+    return [round(i * step, 12 - math.floor(math.log10(step)) if step < 1 else 6) for i in range(first, last + 1)]
 
 
 class Board:
@@ -112,7 +112,8 @@ class Board:
 
     def line(self, xs: Sequence[float], ys: Sequence[float], style: int = 0, *, width: float = 2.2) -> None:
         """Draw a line in the colour and dashes of a style."""
-        points = " ".join(f"{self.px(x):.1f},{self.py(y):.1f}" for x, y in zip(xs, ys, strict=True))
+        known = [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
+        points = " ".join(f"{self.px(x):.1f},{self.py(y):.1f}" for x, y in known)
         dash = f' stroke-dasharray="{DASHES[style % 6]}"' if DASHES[style % 6] else ""
         self._parts.append(
             f'<polyline points="{points}" fill="none" stroke="{COLOURS[style % 6]}" stroke-width="{width}"{dash}/>'

@@ -129,8 +129,7 @@ def _pictures(
         title = f"Where to call a row {classes[1]}"
         charts.append(
             plots.lines(
-                "thresholds", title, alt, series, x="decision threshold", y="", x_range=(0, 1), y_range=(0, 1.02),
-                key="lower left",
+                "thresholds", title, alt, series, x="decision threshold", y="", x_range=(0, 1), y_range=(0, 1.02)
             )
         )  # fmt: skip
     return charts, tables
@@ -168,13 +167,13 @@ def _curves(
         unit(
             "precision_recall", "Precision and recall",
             f"Average precision {_words(figures.get('average_precision'))}; guessing would give {max(shares):.2f}.",
-            recall, x="recall", y="precision", rule=base, key="lower left",
+            recall, x="recall", y="precision", rule=base
         ),
         unit(
             "calibration", "Calibration: what was said, what happened",
             f"Predicted and observed share of {classes[drawn[-1]]} differ by {gap:.3f} on average over"
             f" {len(bins['rows'])} groups of rows; the dotted line is perfect.",
-            calibration, x="predicted probability", y="observed share", rule=(0, 0, 1, 1), key="upper left",
+            calibration, x="predicted probability", y="observed share", rule=(0, 0, 1, 1)
         ),
     ]  # fmt: skip
 

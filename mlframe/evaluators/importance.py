@@ -122,7 +122,9 @@ class ImportanceEvaluator(Evaluator):
             shown = best.filter(pl.col(column) != 0)
             if shown.is_empty():
                 continue
-            leaders = ", ".join(f"{n} ({number(v)})" for n, v in shown.select("column", column).head(3).iter_rows())
+            leaders = ", ".join(
+                f"{n} ({number(v)})" for n, v in shown.select("column", column).head(3).iter_rows() if v > 0
+            )
             spread = shown["spread"].to_list() if column == "permutation" and self.repeats > 1 else None
             charts.append(
                 plots.bars(

@@ -147,7 +147,9 @@ class WandbTracker(Tracker):
                 artifact = wandb.Artifact(
                     _clean(name.rpartition("/")[0] or name), type="model", metadata={"version": name}
                 )
-                artifact.add_dir(str(folder))
+                for path in sorted(folder.rglob("*")):  # add_dir would write to the terminal
+                    if path.is_file():
+                        artifact.add_file(str(path), name=path.relative_to(folder).as_posix())
                 run.log_artifact(artifact)
 
         self._do(send)
