@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -36,7 +37,8 @@ SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
 """Lower snake case."""
 
 
-def loaded_modules(code: str, folder: Path | None = None) -> set[str]:
+@cache
+def loaded_modules(code: str, folder: Path | None = None) -> frozenset[str]:
     """Run code in a fresh Python and return the names of the modules that it left loaded.
 
     Raises:
@@ -45,7 +47,7 @@ def loaded_modules(code: str, folder: Path | None = None) -> set[str]:
     tail = "\nimport json, sys\nsys.stderr.flush()\nprint('\\n' + json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return frozenset(json.loads(done.stdout.splitlines()[-1]))
 
 
 def config_files(plugins: Plugins, item: Registered) -> list[Path]:

@@ -88,7 +88,7 @@ def compose(plugins: Plugins, project_folder: Path | None) -> Iterator[Callable[
 
     `folder=` is a `conf/` folder to search first; without it the one of `project_folder`, if there is one.
     """
-    from mlframe.config import compose as compose_config
+    from mlframe.config.compose import compose as compose_config
 
     own = project_folder / "conf" if project_folder else None
 

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from polars.testing import assert_frame_equal
 
 from mlframe.contracts import Features, Featurizer, Wants
+from mlframe.errors import DataError
 from mlframe.registry import Registered, Registry
 from mlframe.table import Table
 from mlframe.testing.data import make_table, make_target
@@ -123,7 +124,12 @@ class FeaturizerSuite(Suite):
         empty = table.with_frame(
             table.frame.with_columns(pl.lit(None, table.frame.schema[c.name]).alias(c.name) for c in table.features[:1])
         )
-        _check_form(fitted(empty).transform(table.frame), len(table), wants)
+        try:
+            featurizer = fitted(empty)
+        except DataError:
+            assert len(table.features) == 1, "the other columns can be learned from"
+            return
+        _check_form(featurizer.transform(table.frame), len(table), wants)
 
     def test_saved_without_pickle(self, fitted: Callable[..., Featurizer], table: Table, registry: Registry) -> None:
         import skops.io
