@@ -199,7 +199,8 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
 def _alone(manager: pluggy.PluginManager, hook: str, record: PluginRecord) -> Iterable[Any]:
     plugin = manager.get_plugin(record.name)
     others = [other for other in manager.get_plugins() if other is not plugin]
-    return manager.subset_hook_caller(hook, others)()
+    answers: list[Any] = manager.subset_hook_caller(hook, others)()
+    return answers
 
 
 def _offers(manager: pluggy.PluginManager, record: PluginRecord) -> Iterable[Registered]:

@@ -127,7 +127,8 @@ def to_polars(native: Any, *, where: str = "data.source") -> pl.DataFrame:
         ) from error
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
-    return frame.to_polars()
+    result: pl.DataFrame = frame.to_polars()
+    return result
 
 
 def describe_columns(frame: pl.DataFrame, declared: Mapping[str, Mapping[str, Any] | None]) -> tuple[Column, ...]:

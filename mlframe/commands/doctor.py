@@ -104,6 +104,7 @@ def tracker_check() -> tuple[bool | None, str, str]:
     mode = os.environ.get("WANDB_MODE")
     if mode:
         return None, "tracker wandb", f"WANDB_MODE={mode}"
-    from mlframe.trackers.wandb import logged_in
+    from mlframe.trackers.wandb import find_key
 
-    return None, "tracker wandb", "a login is present: online" if logged_in() else "no login: runs are kept offline"
+    found = find_key(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    return None, "tracker wandb", "a login is present: runs go online" if found else "no login: runs are kept offline"

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     door = arguments.door
     jobs = expand(door.overrides) if arguments.multirun else [list(door.overrides)]
     errors: list[MlframeError] = []
-    plans = []
+    plans: list[dict[str, Any]] = []
     for overrides in jobs:
         try:
             plans.append(plan_job(door, overrides, first=not plans))

@@ -124,7 +124,7 @@ def shipped_values(door: Any, group: str, name: str) -> dict[str, Any] | None:
         file = conf / group / f"{name}.yaml"
         if file.is_file():
             node = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-            return dict(node.get(name, node) if group in PLURAL else node)
+            return dict(node.get(name) or node) if group in PLURAL else dict(node)
     return None
 
 

@@ -96,10 +96,10 @@ def _check_types(config: DictConfig) -> list[MlframeError]:
 
 def _leaves(node: Mapping[str, Any], schema: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Give the keys of a config that the schema knows, down to values."""
-    for key in schema:
+    for key in map(str, schema):
         if key not in node:
             continue
-        value, part = node[key], OmegaConf.select(schema, str(key))
+        value, part = node[key], OmegaConf.select(schema, key)
         if isinstance(part, DictConfig) and OmegaConf.get_type(part) is not dict:
             if not isinstance(value, Mapping):
                 yield f"{prefix}{key}", value

@@ -75,7 +75,9 @@ def opened(line: str) -> str:
 
 def parse(overrides: Sequence[str]) -> tuple[list[Override], list[MlframeError]]:
     """Parse overrides one by one, so that every broken one is reported."""
-    parser, parsed, errors = OverridesParser.create(), [], []
+    parser = OverridesParser.create()
+    parsed: list[Override] = []
+    errors: list[MlframeError] = []
     for line in overrides:
         try:
             parsed.append(parser.parse_override(line))
@@ -118,7 +120,7 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
         problem = _apply(config, override, groups)
         if problem is not None:
             errors.append(problem)
-    composed = _composed(config, [line for line in lines])
+    composed = _composed(config, lines)
     if composed.config.get("data") is not None or not errors:
         errors.extend(error for error in validate(plugins, composed) if str(error) not in {str(e) for e in errors})
     if not errors:

@@ -55,7 +55,7 @@ def install(plugins: Plugins, folder: Path | None) -> None:
         registered.register(plugin)
 
 
-class _SearchPath(SearchPathPlugin):
+class _SearchPath(SearchPathPlugin):  # type: ignore[misc]
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if _active.plugins is None:  # another Hydra application in this process
             return

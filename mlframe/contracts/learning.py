@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from mlframe.table import Table
 
-    Array = npt.NDArray[Any]
-    Matrix = npt.NDArray[Any] | sp.csr_matrix
+    Array: TypeAlias = npt.NDArray[Any]
+    Matrix: TypeAlias = npt.NDArray[Any] | sp.csr_matrix
 
 __all__ = ["TASKS", "Adapter", "Features", "Featurizer", "Part", "Predictions", "Stop", "Wants"]
 

@@ -104,14 +104,14 @@ def order(planned: Sequence[PlannedStep], givers: Mapping[str, Sequence[str]] | 
         for artifact in item.step.needs:
             if artifact not in given:
                 steps = (givers or {}).get(artifact, ())
-                hint = (
+                remedy = (
                     f"add a step that gives it: {', '.join(f'+task.steps.{s}={{}}' for s in steps)}" if steps else None
                 )
                 errors.append(
                     ConfigError(
                         f"The step {item.name} needs {artifact!r}, which no step of the task gives",
                         where="task.steps",
-                        hint=hint,
+                        hint=remedy,
                     )
                 )
     if errors:

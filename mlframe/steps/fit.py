@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -242,6 +243,4 @@ def check_finite(outputs: Any, context: Any) -> None:
 
 
 def _digest_rows(rows: Any) -> str:
-    import hashlib
-
-    return hashlib.sha256(np.ascontiguousarray(rows, dtype=np.int64)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(rows, dtype=np.int64).tobytes()).hexdigest()

@@ -104,6 +104,18 @@ def read_file(context: Any, path: str) -> Any:
     name = file_format(path, "input")
     configured = (context.config.get("data") or {}).get("source") or {}
     options = dict(configured) if configured.get("name") == name else {}
+    # Every row of the input is scored, and the input need not hold the target.
+    options.pop("deduplicate", None)
+    absent = {
+        column
+        for column, spec in ((context.config.get("data") or {}).get("columns") or {}).items()
+        if (spec or {}).get("role") in ("target", "weight")
+    }
+    for key in ("types", "times"):
+        if options.get(key):
+            options[key] = {column: value for column, value in options[key].items() if column not in absent}
+    if options.get("columns"):
+        options["columns"] = [column for column in options["columns"] if column not in absent]
     return context.plugins.registry.create("data/source", {**options, "name": name, "path": path}).read()
 
 

@@ -62,13 +62,13 @@ class Report(Step):
                 failed.append((key, error))
         context.summary["report"] = files
         if failed:
-            key, error = failed[0]
+            key, cause = failed[0]
             names = ", ".join(name for name, _ in failed)
             raise StepError(
-                f"The reporter {names} failed: {type(error).__name__}: {error}",
+                f"The reporter {names} failed: {type(cause).__name__}: {cause}",
                 where=f"reporters.{key}",
                 hint="everything before it is done and kept; run the same command again once it is mended",
-            ) from error
+            ) from cause
         return {"report": files}
 
     @staticmethod
