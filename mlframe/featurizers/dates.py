@@ -26,7 +26,8 @@ PERIOD = {"month": 12, "day": 31, "weekday": 7, "hour": 24, "minute": 60}
 class Dates(Block):
     """Columns of the types Date, Datetime (any zone, read in that zone), Time and Duration (in seconds).
 
-    Of the parts year, month, day, weekday, hour and minute those are kept that vary in the train rows; the year always.
+    Of the parts year, month, day, weekday, hour and minute those are kept that vary in the train rows; the first of them
+    when none does.
 
     Args:
         columns: names of the columns.
@@ -48,7 +49,9 @@ class Dates(Block):
         origins: dict[str, str] = {}
         for name in self.columns:
             available = _available(frame[name])
-            spread = frame.select([_part(name, part).n_unique().alias(part) for part in available]).row(0, named=True)
+            spread = frame.select([_part(name, part).drop_nulls().n_unique().alias(part) for part in available]).row(
+                0, named=True
+            )
             self.parts[name] = [part for part in available if spread[part] > 1] or available[:1]
             for feature, _ in self._expressions(name):
                 origins[feature] = name

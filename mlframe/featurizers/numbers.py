@@ -19,6 +19,9 @@ __all__ = ["Numbers", "to_matrix"]
 EXACT_IN_FLOAT32 = float(2**24)
 """Up to here float32 tells every whole number from the next."""
 
+FARTHEST = 1e6
+"""Scaled values are cut here: so many deviations off, a value is an accident, and sums of larger ones overflow."""
+
 
 class Numbers(Block):
     """Numeric and boolean columns.
@@ -27,7 +30,8 @@ class Numbers(Block):
         columns: names of the columns.
         impute: put the train rows' median in place of missing values, and add a feature that says where, for columns
             with missing values in the train rows.
-        scale: `standard` (mean 0, deviation 1), `range` (0 to 1, values outside are cut) or `none`.
+        scale: `standard` (mean 0, deviation 1, cut at a million deviations), `range` (0 to 1, values outside are cut) or
+            `none`.
         infinite: `refuse` infinities, or take them as `missing`.
         words: how the choice is told.
     """
@@ -48,6 +52,7 @@ class Numbers(Block):
         self.words = words
         self.fill: Any = None
         self.flagged: list[int] = []
+        self.unit: Any = None
         self.offset: Any = None
         self.factor: Any = None
 
@@ -63,7 +68,7 @@ class Numbers(Block):
             matrix = np.where(missing, self.fill, matrix)
             treatment = ["median and indicator for missing"]
         if self.scale != "none":
-            self.offset, self.factor = _scale(matrix, self.scale)
+            self.unit, self.offset, self.factor = _scale(matrix, self.scale)
             treatment.append({"standard": "standardised", "range": "scaled to 0..1"}[self.scale])
         with np.errstate(invalid="ignore"):
             self.exact = self.scale == "none" and bool((np.abs(matrix) > EXACT_IN_FLOAT32).any())
@@ -83,9 +88,8 @@ class Numbers(Block):
         if self.impute:
             matrix = np.where(missing, self.fill, matrix)
         if self.scale != "none":
-            limit = np.finfo(np.float64).max
             with np.errstate(over="ignore"):
-                matrix = np.clip((matrix - self.offset) * self.factor, -limit, limit)
+                matrix = np.clip((matrix / self.unit - self.offset) * self.factor, -FARTHEST, FARTHEST)
         if self.scale == "range":
             matrix = np.clip(matrix, 0.0, 1.0)
         if self.flagged:
@@ -147,14 +151,22 @@ def _median(column: Any) -> float:
     return float(np.median(known)) if len(known) else 0.0
 
 
-def _scale(matrix: Any, scale: str) -> tuple[Any, Any]:
-    """Return offset and factor of each column; NaN aside, a constant column becomes 0."""
-    if not len(matrix):
-        return np.zeros(matrix.shape[1]), np.ones(matrix.shape[1])
-    filled = np.ma.masked_invalid(matrix)
-    offset = (filled.mean(axis=0) if scale == "standard" else filled.min(axis=0)).filled(0.0)
-    spread = (filled.std(axis=0) if scale == "standard" else filled.max(axis=0) - filled.min(axis=0)).filled(0.0)
-    spread = np.asarray(spread, dtype=np.float64)
+def _scale(matrix: Any, scale: str) -> tuple[Any, Any, Any]:
+    """Return unit, offset and factor of each column: a value becomes (value / unit - offset) * factor.
+
+    The unit is the largest magnitude, so that squares of very large numbers do not overflow; a constant column becomes 0.
+    """
+    rows = [_scale_one(column[~np.isnan(column)], scale) for column in matrix.T]
+    unit, offset, factor = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return unit, offset, factor
+
+
+def _scale_one(known: Any, scale: str) -> tuple[float, float, float]:
+    unit = float(np.abs(known).max(initial=0.0))
+    if unit < np.finfo(np.float64).tiny:
+        return 1.0, 0.0, 1.0
+    values = known / unit
+    low = values.mean() if scale == "standard" else values.min()
+    spread = values.std() if scale == "standard" else values.max() - low
     # Rounding leaves a constant column a tiny deviation; dividing by it would blow noise up.
-    tiny = spread <= 1e-12 * np.maximum(1.0, np.abs(offset))
-    return np.asarray(offset, dtype=np.float64), np.where(tiny, 1.0, 1.0 / np.where(tiny, 1.0, spread))
+    return unit, float(low), 1.0 / float(spread) if spread > 1e-12 else 1.0
