@@ -41,7 +41,7 @@ class ImportanceEvaluator(Evaluator):
 
     tasks = TASKS
 
-    def __init__(self, rows: int = 1000, repeats: int = 2, top: int = 15, seed: int = 0) -> None:
+    def __init__(self, rows: int = 500, repeats: int = 2, top: int = 15, seed: int = 0) -> None:
         for name, value in (("rows", rows), ("repeats", repeats), ("top", top)):
             if value < 1:
                 raise ParameterError(
@@ -122,6 +122,7 @@ class ImportanceEvaluator(Evaluator):
             shown = best.filter(pl.col(column) != 0)
             if shown.is_empty():
                 continue
+            least = 0.01 * max(shown[column].to_list())  # what rounds to nothing leads nothing
             leaders = ", ".join(
                 f"{n} ({number(v)})" for n, v in shown.select("column", column).head(3).iter_rows() if v > 0
             )

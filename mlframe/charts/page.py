@@ -1,0 +1,141 @@
+"""Parts of HTML pages: figures with captions, tables, definition lists. Everything is escaped."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from mlframe.charts.svg import number
+from mlframe.contracts import Chart, Interval
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["environment", "facts", "figure", "interval", "table", "value"]
+
+DRAWING = frozenset(
+    ("svg", "g", "title", "desc", "line", "polyline", "polygon", "path", "rect", "circle", "ellipse", "text", "tspan")
+)
+"""Elements that a picture inside a page may have; any other makes it an image, in which nothing can run."""
+
+
+def environment(folder: Path) -> Environment:
+    """Return a Jinja environment for the templates in a folder that escapes everything and refuses unknown names.
+
+    Templates get the filters `figure`, `table`, `facts`, `interval` and `value` of this module.
+    """
+    made = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(figure=figure, table=table, facts=facts, interval=interval, value=value)
+    return made
+
+
+def figure(chart: Chart) -> Markup:
+    """Return a picture with its title and its words."""
+    return Markup(
+        '<figure id="chart-{name}"><figcaption>{title}</figcaption>{picture}<p class="alt">{alt}</p></figure>'
+    ).format(name=chart.name, title=chart.title, alt=chart.alt, picture=_picture(chart))
+
+
+def _picture(chart: Chart) -> Markup:
+    """Return plain drawings as they are, so that they take the page's colours, and anything else as an image."""
+    if _is_drawing(chart.svg):
+        return Markup(chart.svg)
+    data = base64.b64encode(chart.svg.encode()).decode()
+    return Markup('<img alt="{alt}" src="data:image/svg+xml;base64,{data}">').format(alt=chart.alt, data=data)
+
+
+def _is_drawing(svg: str) -> bool:
+    if "<!" in svg or "<?" in svg:
+        return False
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError:
+        return False
+    for element in root.iter():
+        if str(element.tag).removeprefix("{http://www.w3.org/2000/svg}") not in DRAWING:
+            return False
+        for key, text in element.attrib.items():
+            if key.lower().startswith("on") or "href" in key.lower() or key == "style" or "url(" in text.lower():
+                return False
+    return True
+
+
+def table(frame: pl.DataFrame, rows: int = 50) -> Markup:
+    """Return a frame as a table that scrolls sideways on a narrow page; rows beyond `rows` are counted, not shown."""
+    numeric = [dtype.is_numeric() for dtype in frame.dtypes]
+    head = Markup("").join(_cell("th", name, right) for name, right in zip(frame.columns, numeric, strict=True))
+    body = Markup("").join(
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(_cell("td", value(item), right) for item, right in zip(row, numeric, strict=True))
+        )
+        for row in frame.head(rows).iter_rows()
+    )
+    rest = Markup("")
+    if frame.height > rows:
+        rest = Markup('<p class="faint">{} of {} rows are shown.</p>').format(rows, frame.height)
+    return Markup(
+        '<div class="scroll" tabindex="0"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}'
+    ).format(head, body, rest)
+
+
+def _cell(tag: str, text: str, right: bool) -> Markup:
+    return Markup('<{tag} class="n">{text}</{tag}>' if right else "<{tag}>{text}</{tag}>").format(tag=tag, text=text)
+
+
+def facts(items: Mapping[str, Any]) -> Markup:
+    """Return a mapping, nested or not, as definition lists; long and many-lined texts fold away."""
+    parts = [
+        Markup("<dt>{}</dt><dd>{}</dd>").format(name, _fact(item))
+        for name, item in items.items()
+        if item is not None and item != {} and item != [] and item != ""
+    ]
+    return Markup("<dl>{}</dl>").format(Markup("").join(parts))
+
+
+def _fact(item: Any) -> Markup:
+    if isinstance(item, Mapping):
+        if len(item) > 12:
+            return Markup("<details><summary>{} entries</summary>{}</details>").format(len(item), facts(item))
+        return facts(item)
+    if isinstance(item, list | tuple):
+        if any(isinstance(part, Mapping) for part in item):
+            return Markup("").join(_fact(part) for part in item)
+        return escape(", ".join(value(part) for part in item))
+    text = value(item)
+    if "\n" in text or len(text) > 300:
+        return Markup("<details><summary>show</summary><pre>{}</pre></details>").format(text)
+    return escape(text)
+
+
+def interval(item: Interval) -> Markup:
+    """Return a figure with its interval, which may go to a line of its own."""
+    text = f"{item.value:.4f}" if abs(item.value) < 10 else number(item.value)
+    if item.low is None or item.high is None:
+        return escape(text)
+    ends = [f"{end:.4f}" if abs(item.value) < 10 else number(end) for end in (item.low, item.high)]
+    return Markup('{} <span class="ends">({} to {})</span>').format(text, *ends)
+
+
+def value(item: Any) -> str:
+    """Return any value as text for people."""
+    if item is None:
+        return ""
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    if isinstance(item, int):
+        return f"{item:,}".replace(",", "\u202f") if abs(item) >= 10_000 else str(item)
+    if isinstance(item, float):
+        return number(item)
+    return str(item)
