@@ -54,7 +54,6 @@ def plan_job(door: Any, overrides: list[str], *, first: bool) -> dict[str, Any]:
         overrides: the job's overrides.
         first: whether to read a sample of the data.
     """
-    from mlframe.commands.run import require_data
     from mlframe.config.schema import plain, recorded
     from mlframe.contracts import RunInfo
     from mlframe.runner.cache import StepCache
@@ -64,7 +63,6 @@ def plan_job(door: Any, overrides: list[str], *, first: bool) -> dict[str, Any]:
 
     composed = door.compose(overrides)
     config = plain(composed.config)
-    require_data(config, door)
     steps = plan_steps(door.plugins, config["task"])
     sample = read_sample(door, config) if first and any(step.name == "ingest" for step in steps) else None
     rows = []

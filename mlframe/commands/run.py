@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from mlframe.errors import ConfigError
-
 if TYPE_CHECKING:
     from mlframe.cli import Door
     from mlframe.config.types import Composed
@@ -26,7 +24,6 @@ def run_task(door: Door, composed: Composed) -> int:
     from mlframe.runner.run import Runner
 
     config, unresolved = plain(composed.config), recorded(composed.config)
-    require_data(config, door)
     os.environ.setdefault("POLARS_MAX_THREADS", str(config["resources"]["threads"]))
     limit = parse_size(config["store"]["cache_size"], where="store.cache_size")
     display = Display()
@@ -56,21 +53,3 @@ def headline(composed: Composed, config: dict[str, Any]) -> str:
         if composed.choices.get(key)
     ]
     return f"{config['task']['name']}: {' '.join(parts)}"
-
-
-def require_data(config: dict[str, Any], door: Door) -> None:
-    """Refuse a task that reads rows when no data is picked.
-
-    Raises:
-        ConfigError: names the data at hand.
-    """
-    steps = config["task"].get("steps") or {}
-    if "ingest" not in steps or steps["ingest"] is None:
-        return
-    source = (config.get("data") or {}).get("source")
-    if not source:
-        from mlframe.commands.help import groups
-
-        names = ", ".join(groups(door.plugins).get("data", []))
-        hint = f"pick data=…: {names}; data=csv data.source.path=FILE reads your own"
-        raise ConfigError("No data is picked", where="data", hint=hint)

@@ -9,12 +9,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlframe.config.schema import CHOICES, Config, entries, pick, plain
+from mlframe.config.search import options as group_options
 from mlframe.config.types import Composed
 from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError
 from mlframe.plugins import Plugins
 from mlframe.registry import GROUPS, PLURAL
 
-__all__ = ["validate"]
+__all__ = ["check_types", "validate"]
 
 
 def validate(plugins: Plugins, composed: Composed, groups: Iterable[str] | None = None) -> list[MlframeError]:
@@ -28,7 +29,11 @@ def validate(plugins: Plugins, composed: Composed, groups: Iterable[str] | None 
     Returns:
         Every mistake.
     """
-    errors = _check_types(composed.config)
+    errors = check_types(composed.config)
+    steps = composed.config.task.get("steps") or {} if composed.config.get("task") else {}
+    if steps.get("ingest") is not None and not (composed.config.get("data") or {}).get("source"):
+        hint = f"pick data=…: {', '.join(group_options('data'))}; data=csv data.source.path=FILE reads your own"
+        return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     try:
         config = plain(composed.config)
     except ConfigError as error:
@@ -68,17 +73,16 @@ def _bind(plugins: Plugins, group: str, node: Any, where: str, task: str | None)
     return errors
 
 
-def _check_types(config: DictConfig) -> list[MlframeError]:
+def check_types(config: DictConfig) -> list[MlframeError]:
+    """Check the values of the keys that the core reads."""
     errors: list[MlframeError] = []
     schema = OmegaConf.structured(Config)
     for key, value in _leaves(plain(config, resolve=False), schema):
-        probe = OmegaConf.create({"seed": 0})
         if isinstance(value, str) and "${" in value:
             try:
                 value = OmegaConf.select(config, key, throw_on_missing=False)
             except OmegaConfBaseException:
                 continue  # reported by plain()
-        del probe
         try:
             OmegaConf.update(schema, key, value, force_add=False)
         except (OmegaConfBaseException, AttributeError) as error:

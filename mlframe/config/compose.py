@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mlframe.config.check import validate
+from mlframe.config.check import check_types, validate
 from mlframe.config.schema import OPEN
 from mlframe.config.search import PRIMARY, install
 from mlframe.config.types import Composed
@@ -121,8 +121,9 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
         if problem is not None:
             errors.append(problem)
     composed = _composed(config, lines)
-    if composed.config.get("data") is not None or not errors:
-        errors.extend(error for error in validate(plugins, composed) if str(error) not in {str(e) for e in errors})
+    # Without the data that was meant, most of a config has nothing to refer to: only its own values are checked.
+    more = validate(plugins, composed) if composed.config.get("data") or not errors else check_types(composed.config)
+    errors.extend(error for error in more if str(error) not in {str(known) for known in errors})
     if not errors:
         errors.append(ConfigError(f"The config cannot be composed: {_flat(first)}"))
     return Problems(errors)

@@ -55,17 +55,37 @@ def install(plugins: Plugins, folder: Path | None) -> None:
         registered.register(plugin)
 
 
+def options(group: str) -> list[str]:
+    """Return the names that files and components offer in a group, for error texts."""
+    sources = [FolderSource(provider, address) for provider, address in _folders()]
+    found = {name for source in sources if source.is_group(group) for name in source.list(group, ObjectType.CONFIG)}
+    assert _active.plugins is not None
+    return sorted(found.union(_active.plugins.registry.names(group)))
+
+
 class _SearchPath(SearchPathPlugin):  # type: ignore[misc]
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if _active.plugins is None:  # another Hydra application in this process
             return
         search_path.prepend("mlframe", f"{FolderSource.scheme()}://pkg:mlframe.conf", "main")
-        if _active.folder is not None and _active.folder.is_dir():
-            search_path.prepend("project", f"{FolderSource.scheme()}://{_active.folder}", "mlframe")
-        for name, folders in _active.plugins.config_folders.items():
-            for address in folders:
-                search_path.append(f"plugin {name}", f"{FolderSource.scheme()}://pkg:{address.removeprefix('pkg://')}")
+        for provider, address in _folders():
+            if provider == "project":
+                search_path.prepend(provider, address, "mlframe")
+            elif provider != "mlframe":
+                search_path.append(provider, address)
         search_path.append("components", f"{ComponentSource.scheme()}://registry")
+
+
+def _folders() -> Iterator[tuple[str, str]]:
+    """Give provider and address of every folder of config files, in search order."""
+    scheme = FolderSource.scheme()
+    assert _active.plugins is not None
+    if _active.folder is not None and _active.folder.is_dir():
+        yield "project", f"{scheme}://{_active.folder}"
+    yield "mlframe", f"{scheme}://pkg:mlframe.conf"
+    for name, folders in _active.plugins.config_folders.items():
+        for address in folders:
+            yield f"plugin {name}", f"{scheme}://pkg:{address.removeprefix('pkg://')}"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

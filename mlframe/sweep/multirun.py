@@ -53,9 +53,6 @@ def multirun(door: Door) -> int:
     jobs = expand([word for word in door.overrides if not word.startswith("hydra")])
     first = check(door, jobs)
     config = plain(first.config)
-    from mlframe.commands.run import require_data
-
-    require_data(config, door)
     group = f"sweep-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid():x}"
     os.environ[_ENV] = OmegaConf.to_yaml(
         {
