@@ -75,7 +75,7 @@ class ClassificationEvaluator(Evaluator):
         said = judged.predictions
         y, proba, weight = said.y, said.proba, said.weight
         scores = stats.Scores(said.y_pred, proba)
-        found = stats.estimate(y, scores, weight, resamples=self.bootstrap, seed=self.seed)
+        found = stats.estimate(y, scores, weight, resamples=self.bootstrap if judged.intervals else 0, seed=self.seed)
         figures = {name: Interval(item.value, item.low, item.high) for name, item in found.items()}
         if not judged.pictures or len(y) == 0:
             return Evaluation(figures)

@@ -124,7 +124,7 @@ class ImportanceEvaluator(Evaluator):
                 continue
             least = 0.01 * max(shown[column].to_list())  # what rounds to nothing leads nothing
             leaders = ", ".join(
-                f"{n} ({number(v)})" for n, v in shown.select("column", column).head(3).iter_rows() if v > 0
+                f"{n} ({number(v)})" for n, v in shown.select("column", column).head(3).iter_rows() if v > least
             )
             spread = shown["spread"].to_list() if column == "permutation" and self.repeats > 1 else None
             charts.append(

@@ -78,7 +78,7 @@ class RegressionEvaluator(Evaluator):
             y,
             stats.Scores(predicted),
             said.weight,
-            resamples=self.bootstrap,
+            resamples=self.bootstrap if judged.intervals else 0,
             seed=self.seed,
             quantile=self.quantile,
         )

@@ -84,6 +84,7 @@ class WandbTracker(Tracker):
         self._run: Any = None
         self._folder: Path | None = None
         self._online = False
+        self._told = False
 
     def open(self, run: RunInfo) -> None:
         """Begin a W&B run; a server that cannot be used is said once, and the record goes to disk."""
@@ -119,7 +120,7 @@ class WandbTracker(Tracker):
         def send(run: Any) -> None:
             import wandb
 
-            run.log({f"charts/{chart.name}": wandb.Html(chart.svg, inject=False)})
+            run.log({f"charts/{_clean(chart.name)}": wandb.Html(chart.svg, inject=False)})
 
         self._do(send)
 
@@ -236,8 +237,9 @@ class WandbTracker(Tracker):
         try:
             action(self._run)
         except Exception as error:
-            self._warn(f"W&B took no more records ({_first_line(error)}); the run goes on without it")
-            self.close("failed")
+            if not self._told:
+                self._warn(f"W&B did not take a record ({_first_line(error)}); the run goes on without it")
+            self._told = True
 
     def _warn(self, text: str) -> None:
         log.warning("%s", text)

@@ -202,3 +202,12 @@ sys.exit(", ".join(name for name in names if name in sys.modules) or None)
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_intervals_are_left_out_when_not_wanted(task: str) -> None:
+    evaluator = ClassificationEvaluator() if task == "binary" else RegressionEvaluator()
+    said = classes() if task == "binary" else values()
+    found = evaluator.evaluate(Judged(said, pictures=False, intervals=False)).figures
+    assert len(found) >= 5
+    assert all(item.low is None and item.high is None for item in found.values())

@@ -261,6 +261,20 @@ def test_disabled_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         assert not (tmp_path / f"r{number}").exists()
 
 
+def test_a_record_that_fails_is_one_warning_and_the_next_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = WandbTracker(mode="offline")
+    tracker.open(info(tmp_path))
+    for _ in range(2):
+        tracker.figures({"bad": "no number"})  # type: ignore[dict-item]
+    tracker.figures({"good": 1.0})
+    folder = Path(str(tracker.address()))
+    tracker.close("finished")
+    assert len([item for item in caplog.records if item.name == "mlframe"]) == 1
+    assert b"good" in record(folder)
+
+
 def test_close_without_open_and_bad_timeout() -> None:
     WandbTracker().close("failed")
     with pytest.raises(ParameterError, match="timeout"):
