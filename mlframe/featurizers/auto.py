@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mlframe.contracts import Wants
-from mlframe.featurizers.blocks import Block, Blocks, at_least, named
+from mlframe.featurizers.blocks import Block, Blocks, at_least, keeps_missing, named
 from mlframe.featurizers.categories import Codes, OneHot
 from mlframe.featurizers.dates import Dates
 from mlframe.featurizers.numbers import Numbers
@@ -17,8 +17,9 @@ __all__ = ["AutoFeaturizer"]
 class AutoFeaturizer(Blocks):
     """Choose for each column by its kind and by what the model takes.
 
-    - Model takes missing values: numbers stay as they are, dates become parts. Else numbers are imputed and scaled,
-      dates become cycles.
+    - Model takes missing values: numbers stay as they are, dates become parts (imputed, but not scaled, for a model
+      that takes missing values in dense matrices only and the matrix may be sparse). Else numbers are imputed and
+      scaled, dates become cycles.
     - Model takes categories: codes. Else one-hot.
     - Model takes sparse matrices: one feature a term of a text. Else some directions of them.
 
@@ -65,7 +66,7 @@ class AutoFeaturizer(Blocks):
     def arrange(self, kinds: dict[str, list[str]], wants: Wants) -> list[Block]:
         """Pick the blocks that suit the model."""
         self.single = wants.missing
-        impute = not wants.missing
+        impute = not keeps_missing(kinds, wants)
         scale: Literal["range", "standard", "none"] = (
             "range" if wants.nonnegative else "none" if wants.missing else "standard"
         )

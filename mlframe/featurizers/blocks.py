@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlframe.contracts import Array, Matrix
     from mlframe.table import Column, Table
 
-__all__ = ["Block", "Blocks", "at_least", "named"]
+__all__ = ["Block", "Blocks", "at_least", "keeps_missing", "named"]
 
 
 class Block(ABC):
@@ -165,6 +165,16 @@ def _explicit(part: Any) -> Any:
 def named(kinds: dict[str, list[str]], *wanted: str) -> list[str]:
     """Return the names of the columns of some kinds."""
     return [name for kind in wanted for name in kinds.get(kind, [])]
+
+
+def keeps_missing(kinds: dict[str, list[str]], wants: Wants) -> bool:
+    """Whether missing values can stay.
+
+    scikit-learn's trees take missing values and take sparse matrices, but not both at once; libraries that also know
+    categories do. So the former get imputed numbers when texts or one-hot categories may make the matrix sparse.
+    """
+    maybe_sparse = wants.sparse and ("text" in kinds or "categorical" in kinds)
+    return wants.missing and (wants.categories or not maybe_sparse)
 
 
 def at_least(featurizer: str, low: float, **values: float | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mlframe.contracts import Wants
-from mlframe.featurizers.blocks import Block, Blocks, at_least, named
+from mlframe.featurizers.blocks import Block, Blocks, at_least, keeps_missing, named
 from mlframe.featurizers.categories import Codes
 from mlframe.featurizers.dates import Dates
 from mlframe.featurizers.numbers import Numbers
@@ -59,7 +59,7 @@ class TreeFeaturizer(Blocks):
 
     def arrange(self, kinds: dict[str, list[str]], wants: Wants) -> list[Block]:
         """Arrange one block a kind, and one a text column."""
-        fill = not wants.missing
+        fill = not keeps_missing(kinds, wants)
         scale: Literal["range", "none"] = "range" if wants.nonnegative else "none"
         blocks: list[Block] = []
         if names := named(kinds, "numeric", "boolean"):
