@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from mlframe.commands.shown import print_table, when
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = [
         ("status", item["status"]),
         ("started", when(item["started"])),
-        ("command", "python -m mlframe " + " ".join(facts.get("command") or [])),
+        ("command", "python -m mlframe " + shlex.join(facts.get("command") or [])),
         ("code", commit),
         ("seed", facts.get("seed")),
         ("machine", f"{machine.get('system')}, {machine.get('cpus')} processors, Python {machine.get('python')}"),

@@ -35,7 +35,7 @@ def validate(plugins: Plugins, composed: Composed, groups: Iterable[str] | None 
         hint = f"pick data=…: {', '.join(group_options('data'))}; data=csv data.source.path=FILE reads your own"
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     try:
-        config = plain(composed.config)
+        config = plain(_mended(composed.config, errors))
     except ConfigError as error:
         return [*errors, error]
     for key, words in CHOICES.items():
@@ -71,6 +71,16 @@ def _bind(plugins: Plugins, group: str, node: Any, where: str, task: str | None)
     if errors and plugins.problems and isinstance(errors[0], UnknownNameError):
         errors.extend(plugins.problems)
     return errors
+
+
+def _mended(config: DictConfig, errors: Iterable[MlframeError]) -> DictConfig:
+    """Return the config with core values that were refused set to their defaults, so that each is reported once."""
+    schema = OmegaConf.structured(Config)
+    copy = config.copy()
+    for error in errors:
+        if error.where and OmegaConf.select(copy, error.where) is not None:
+            OmegaConf.update(copy, error.where, OmegaConf.select(schema, error.where))
+    return copy
 
 
 def check_types(config: DictConfig) -> list[MlframeError]:

@@ -164,6 +164,13 @@ def _apply(config: DictConfig, override: Override, groups: Sequence[str]) -> Mlf
                 path = ".".join(key.split(".")[:depth])
                 known = keys if path else [name for name in (*keys, *groups) if name != "hydra"]
                 near = near_matches(part, known)
+                if OmegaConf.is_dict(node):
+                    inner = [
+                        f"{name}.{part}"
+                        for name in keys
+                        if OmegaConf.is_dict(node._get_node(name)) and part in node[name]
+                    ]
+                    near = [*inner, *near] if path else near
                 below = f" in {path}" if path else ""
                 hints = [f"did you mean {(path + '.' if path else '') + near[0]}?"] if near else []
                 hints.append(f"the keys{below} are: {', '.join(sorted(set(known)))}")

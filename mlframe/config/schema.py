@@ -95,11 +95,12 @@ CHOICES = {
 """Keys that take one of a few words."""
 
 
-def _cpus() -> int:
+def available_cpus() -> int:
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-OmegaConf.register_new_resolver("mlframe.cpus", _cpus, replace=True)
+OmegaConf.register_new_resolver("mlframe.cpus", available_cpus, replace=True)
 
 
 def plain(config: DictConfig | Any, *, resolve: bool = True) -> Any:

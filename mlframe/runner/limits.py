@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from mlframe.config.schema import available_cpus
 from mlframe.errors import LimitError, ParameterError
 
 __all__ = ["Limits", "memory_in_use", "parse_size", "peak_memory"]
@@ -67,6 +68,18 @@ def memory_in_use() -> int:
         return peak_memory()
 
 
+@contextmanager
+def _native_threads(threads: int) -> Iterator[None]:
+    """Keep linear algebra and OpenMP to a number of threads; they take all processors by themselves."""
+    if threads >= available_cpus():
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=threads):
+        yield
+
+
 class Limits:
     """Watches the running step from a thread of its own.
 
@@ -78,6 +91,7 @@ class Limits:
     """
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
+        self.threads: int = resources.get("threads") or available_cpus()
         self.seconds: float | None = resources.get("step_seconds")
         self.memory = parse_size(resources.get("memory"), where="resources.memory")
         self.reason: str | None = None
@@ -108,7 +122,8 @@ class Limits:
         """
         self._step = (name, time.monotonic())
         try:
-            yield
+            with _native_threads(self.threads):
+                yield
         finally:
             self._step = None
 

@@ -95,7 +95,8 @@ def describe_data(context: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "columns": table.column_records(),
         "target": inputs["learning"]["target"],
         "classes": inputs["learning"]["classes"],
-        "folds": [{"train": len(train), "valid": len(valid)} for train, valid in cut.folds],
+        "folds": f"{len(cut.folds)}: "
+        + ", ".join(f"{len(train):,} train and {len(valid):,} valid" for train, valid in cut.folds),
         "development": len(cut.development),
         "holdout": len(cut.holdout),
         "validators": verification.get("validators", {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -241,7 +242,7 @@ def conclude(runs: list[dict[str, Any]], jobs: list[list[str]], group: str) -> i
     from mlframe.commands.shown import print_table
 
     def overrides(item: dict[str, Any]) -> str:
-        return " ".join((item.get("facts") or {}).get("command") or [])
+        return shlex.join((item.get("facts") or {}).get("command") or [])
 
     def summary(item: dict[str, Any]) -> dict[str, Any]:
         return item.get("summary") or {}
