@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -110,6 +110,8 @@ def _fact(item: Any) -> Markup:
             return Markup("<details><summary>{} entries</summary>{}</details>").format(len(item), facts(item))
         return facts(item)
     if isinstance(item, list | tuple):
+        if len(item) > 1 and all(isinstance(part, Mapping) and _is_flat(part) for part in item):
+            return _records(item)
         if any(isinstance(part, Mapping) for part in item):
             return Markup("").join(_fact(part) for part in item)
         return escape(", ".join(value(part) for part in item))
@@ -117,6 +119,21 @@ def _fact(item: Any) -> Markup:
     if "\n" in text or len(text) > 300:
         return Markup("<details><summary>show</summary><pre>{}</pre></details>").format(text)
     return escape(text)
+
+
+def _is_flat(item: Mapping[str, Any]) -> bool:
+    return not any(isinstance(part, Mapping | list | tuple) for part in item.values())
+
+
+def _records(items: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return records as a table, one row each."""
+    names = list(dict.fromkeys(name for item in items for name in item))
+    head = Markup("").join(_cell("th", name, False) for name in names)
+    rows = Markup("").join(
+        Markup("<tr>{}</tr>").format(Markup("").join(_cell("td", value(item.get(name)), False) for name in names))
+        for item in items
+    )
+    return Markup('<div class="scroll" tabindex="0"><table><tr>{}</tr>{}</table></div>').format(head, rows)
 
 
 def interval(item: Interval) -> Markup:
