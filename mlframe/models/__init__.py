@@ -8,6 +8,9 @@ __all__ = ["mlframe_models"]
 
 CHECK = "mlframe.models.checks:constraints"
 
+SPARSE = "scipy.sparse._csr.csr_matrix"
+"""What models that keep train rows hold of sparse ones: plain arrays, read without pickle."""
+
 
 def _both(classifier: str, regressor: str) -> dict[str, str]:
     return {"classification": classifier, "regression": regressor}
@@ -63,6 +66,7 @@ def mlframe_models() -> list[Component]:
                 "sklearn.metrics._dist_metrics.MinkowskiDistance64",
                 "sklearn.neighbors._ball_tree.BallTree",
                 "sklearn.neighbors._kd_tree.KDTree",
+                SPARSE,
             ),
             check=CHECK,
         ),
@@ -74,6 +78,7 @@ def mlframe_models() -> list[Component]:
                 "sklearn.calibration._CalibratedClassifier",
                 "sklearn.calibration._SigmoidCalibration",
                 "sklearn.model_selection._split.StratifiedKFold",
+                SPARSE,
             ),
             check=CHECK,
         ),

@@ -24,6 +24,7 @@ class ByNameAdapter(TreeSaver):
 
     trusted = (
         "functools.partial",
+        "scipy.sparse._csr.csr_matrix",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",

@@ -9,13 +9,30 @@ import numpy as np
 from mlframe.models.saving import TreeSaver
 
 if TYPE_CHECKING:
-    from mlframe.contracts import Array
+    from mlframe.contracts import Array, Features, Stop
 
 __all__ = ["ForestAdapter"]
 
 
 class ForestAdapter(TreeSaver):
     """What scikit-learn's interface cannot say about random forests."""
+
+    def fit(
+        self,
+        estimator: Any,
+        features: Features,
+        target: Array,
+        *,
+        weight: Array | None = None,
+        stop: Stop | None = None,
+    ) -> None:
+        """Fit with all threads; predictions use one.
+
+        Threads add the trees' outputs in the order in which they finish: the same rows would score differently in the
+        last digit from one call to the next. One row is faster without them, too.
+        """
+        estimator.fit(features.matrix, target, sample_weight=weight)
+        estimator.set_params(n_jobs=1)
 
     def gain(self, estimator: Any) -> Array:
         """Return each feature's share of the fall in impurity (Breiman 2001), shape (features,)."""
