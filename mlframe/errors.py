@@ -17,8 +17,9 @@ MlframeError                    anything that mlframe itself raises
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 __all__ = [
     "BundleError",
@@ -73,6 +74,14 @@ class MlframeError(Exception):
             lines.append(f"  do:    {hint}")
         super().__init__("\n".join(lines))
 
+    def at(self, where: str) -> Self:
+        """Return the same error with another origin, for a caller who knows better where the value came from."""
+        copy = type(self).__new__(type(self))
+        value = {"value": self.value} if "\n  value: " in str(self) else {}
+        MlframeError.__init__(copy, self.what, **value, where=where, hint=self.hint)
+        copy.__cause__ = self.__cause__
+        return copy
+
 
 class UserError(MlframeError):
     """A mistake that the user can mend; ends with exit code 2 and no traceback."""
@@ -120,7 +129,11 @@ class ParameterError(ConfigError, TypeError):
 
     @classmethod
     def wrong_type(cls, component: str, name: str, value: Any, expected: str, *, where: str) -> ParameterError:
-        """Say which type the parameter wants and what came."""
+        """Say which type or word the parameter wants and what came."""
+        if expected.startswith("one of "):
+            near = near_matches(str(value), re.findall(r"'([^']+)'", expected))
+            hint = f"did you mean {_either(near)}?" if near else None
+            return cls(f"{component}: {name} must be {expected}", value=value, where=where, hint=hint)
         return cls(
             f"{component}: {name} must be {expected}, got {type(value).__name__}",
             value=value,

@@ -175,11 +175,17 @@ class Registry:
         known = allowed.union(*(parameter_names(item, import_target(t, item)) for t in item.component.targets()))
         label = f"{group}={item.component.name}"
         errors: list[MlframeError] = []
-        for name, value in parameters.items():
-            if name not in known:
-                errors.append(ParameterError.unknown(label, name, known, where=f"{where}.{name}"))
-            elif name in allowed and (expected := _mismatch(target, name, value)):
-                errors.append(ParameterError.wrong_type(label, name, value, expected, where=f"{where}.{name}"))
+        for name in (name for name in parameters if name not in known):
+            errors.append(ParameterError.unknown(label, name, known, where=_place(item, node, name, where, task)))
+        # While the task is unknown, the values for every task must be right.
+        for one in [task] if task or isinstance(item.component.target, str) else list(item.component.target):
+            taker = import_target(item.target(one), item)
+            for name, value in arguments(item, node, one).items():
+                expected = _mismatch(taker, name, value) if name in parameter_names(item, taker) else None
+                if expected:
+                    place = _place(item, node, name, where, one)
+                    wrong = ParameterError.wrong_type(label, name, value, expected, where=place)
+                    errors.extend([wrong] if str(wrong) not in map(str, errors) else [])
         missing = [
             name
             for name, parameter in _signature(target).items()
@@ -253,6 +259,14 @@ def arguments(item: Registered, node: Mapping[str, Any], task: str | None) -> di
     blocks = {family: dict(flat.pop(family, None) or {}) for family in FAMILIES}
     family = family_of(task) if task else next(iter(item.component.target))
     return {**flat, **blocks[family]}
+
+
+def _place(item: Registered, node: Mapping[str, Any], name: str, where: str, task: str | None) -> str:
+    """Return the config key of a parameter: flat, or in the block of the task's family."""
+    if isinstance(item.component.target, str):
+        return f"{where}.{name}"
+    family = family_of(task) if task else next(iter(item.component.target))
+    return f"{where}.{family}.{name}" if name in (node.get(family) or {}) else f"{where}.{name}"
 
 
 def parameter_names(item: Registered, target: Any) -> set[str]:

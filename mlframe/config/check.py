@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,6 +15,7 @@ from mlframe.config.types import Composed
 from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError
 from mlframe.plugins import Plugins
 from mlframe.registry import GROUPS, PLURAL
+from mlframe.runner.limits import parse_size
 
 __all__ = ["check_types", "validate"]
 
@@ -59,7 +61,10 @@ def validate(plugins: Plugins, composed: Composed, groups: Iterable[str] | None 
     for name, options in (config.get("task") or {}).get("steps", {}).items():
         if options is not None:
             errors.extend(_bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None))
-    return errors
+    errors.extend(_check_limits(config))
+    if not errors and (groups is None or "evaluators" in groups) and "score" in config["task"]["steps"]:
+        errors.extend(_check_figures(plugins, config))
+    return [_from_command_line(composed, error) for error in errors]
 
 
 def _bind(plugins: Plugins, group: str, node: Any, where: str, task: str | None) -> list[MlframeError]:
@@ -73,13 +78,54 @@ def _bind(plugins: Plugins, group: str, node: Any, where: str, task: str | None)
     return errors
 
 
+def _check_limits(config: Mapping[str, Any]) -> Iterator[MlframeError]:
+    """Find sizes that are none, and limits under which nothing can run."""
+    for key in ("resources.memory", "store.cache_size"):
+        try:
+            parse_size(pick(config, key), where=key)
+        except ParameterError as error:
+            yield error
+    for key, least in (("resources.threads", 1), ("resources.step_seconds", 0), ("fit.stop_rounds", 1)):
+        value = pick(config, key)
+        if value is not None and (value < least or value == 0):
+            yield ParameterError(f"{key} must be above 0", value=value, where=key)
+    share = config["fit"]["stop_share"]
+    if not 0 < share < 1:
+        yield ParameterError("fit.stop_share must lie between 0 and 1", value=share, where="fit.stop_share")
+
+
+def _check_figures(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[MlframeError]:
+    """Find figures of the goal that no evaluator of the run declares; while the task is unknown, for any task."""
+    goal = config["goal"]
+    named = {f"goal.targets.{name}": name for name in goal.get("targets") or {}}
+    if goal.get("metric"):
+        named["goal.metric"] = goal["metric"]
+    if not named:
+        return
+    task = goal.get("task")
+    built = [plugins.registry.create("evaluators", entry) for _, entry in entries(config.get("evaluators"))]
+    declared = {figure.name for item in built for figure in item.declares() if task is None or task in figure.tasks}
+    kind = f"figure for {task}" if task else "figure"
+    remedy = None if declared else "no evaluator is picked: evaluators=[classification,regression]"
+    for key, name in named.items():
+        if name not in declared:
+            yield UnknownNameError.from_name(kind, name, declared, where=key, remedy=remedy)
+
+
+def _from_command_line(composed: Composed, error: MlframeError) -> MlframeError:
+    """Say which override set a refused value, when one did."""
+    origin = _origin(composed, error.where) if error.where else None
+    return error if origin in (None, error.where) else error.at(str(origin))
+
+
 def _mended(config: DictConfig, errors: Iterable[MlframeError]) -> DictConfig:
     """Return the config with core values that were refused set to their defaults, so that each is reported once."""
     schema = OmegaConf.structured(Config)
     copy = config.copy()
     for error in errors:
         if error.where and OmegaConf.select(copy, error.where) is not None:
-            OmegaConf.update(copy, error.where, OmegaConf.select(schema, error.where))
+            default = plain(OmegaConf.create({"value": OmegaConf.select(schema, error.where)}))["value"]
+            OmegaConf.update(copy, error.where, default, merge=False)
     return copy
 
 
@@ -102,10 +148,26 @@ def check_types(config: DictConfig) -> list[MlframeError]:
             else:
                 errors.append(
                     ParameterError(
-                        f"{key} cannot take this value: {str(error).splitlines()[0]}", value=value, where=key
+                        f"{key} cannot take this value: {str(error).splitlines()[0]}",
+                        value=value,
+                        where=key,
+                        hint=_remedy(key),
                     )
                 )
     return errors
+
+
+def _remedy(key: str) -> str | None:
+    """Say what a key of the core takes."""
+    node: Any = Config
+    for part in key.split("."):
+        node = get_type_hints(node).get(part) if is_dataclass(node) else None
+    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+    if get_origin(node) is dict:
+        return "give names with numbers, such as {roc_auc: 0.9}"
+    kinds = [kind for kind in get_args(node) or (node,) if kind is not type(None)]
+    names = [words[kind.__name__] for kind in kinds if getattr(kind, "__name__", "") in words]
+    return f"give it {' or '.join(names)}" if names else None
 
 
 def _leaves(node: Mapping[str, Any], schema: DictConfig, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -126,6 +188,7 @@ def _leaves(node: Mapping[str, Any], schema: DictConfig, prefix: str = "") -> It
 
 def _origin(composed: Composed, key: str) -> str:
     for line in composed.overrides:
-        if line.lstrip("+~").partition("=")[0] == key:
+        name = line.lstrip("+~").partition("=")[0]
+        if name == key or name.startswith(f"{key}."):
             return f"command line: {line}"
     return key

@@ -94,6 +94,7 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
     repository = GlobalHydra.instance().config_loader().repository
     groups = _groups(repository)
     good: list[str] = []
+    unknown: list[str] = []
     values: list[Override] = []
     for override in parsed:
         key = override.key_or_group
@@ -105,8 +106,11 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
         elif repository.group_exists(key) and not key.startswith("hydra"):
             wrong = list(_wrong_options(repository, key, override))
             errors.extend(wrong)
-            if not wrong and override.input_line:
-                good.append(override.input_line)
+            meant = override.input_line if not wrong else _meant(repository, override)
+            if meant:
+                good.append(meant)
+            else:
+                unknown.append(key.replace("/", "."))
         else:
             values.append(override)
     try:
@@ -117,6 +121,8 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
         return Problems([*errors, ConfigError(_flat(error), hint="'mlframe plugins' lists groups and options")])
     OmegaConf.set_struct(config, True)
     for override in values:
+        if any(override.key_or_group.startswith(f"{group}.") for group in unknown):
+            continue  # nobody knows which keys there are
         problem = _apply(config, override, groups)
         if problem is not None:
             errors.append(problem)
@@ -136,6 +142,13 @@ def _wrong_options(repository: Any, group: str, override: Override) -> Iterator[
         if name is None or repository.config_exists(f"{group}/{name}"):
             continue
         yield UnknownNameError.from_name(group, str(name), options, where=f"command line: {override.input_line}")
+
+
+def _meant(repository: Any, override: Override) -> str | None:
+    """Return the choice that a mistyped one stands for, so that its keys can be checked too; None when unclear."""
+    value, group = override.value(), override.key_or_group
+    near = near_matches(str(value), repository.get_group_options(group, ObjectType.CONFIG), limit=1)
+    return None if isinstance(value, list) or not near else f"{group}={near[0]}"
 
 
 def _groups(repository: Any) -> list[str]:
@@ -174,7 +187,7 @@ def _apply(config: DictConfig, override: Override, groups: Sequence[str]) -> Mlf
                 below = f" in {path}" if path else ""
                 hints = [f"did you mean {(path + '.' if path else '') + near[0]}?"] if near else []
                 hints.append(f"the keys{below} are: {', '.join(sorted(set(known)))}")
-                if not near:
+                if not (near or override.is_delete()):
                     hints.append(f"to add a new key write +{line}")
                 return UnknownNameError(f"There is no key {key!r}", where=where, hint="; ".join(hints))
             node = node._get_node(part)

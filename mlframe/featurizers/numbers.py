@@ -10,6 +10,7 @@ import polars as pl
 
 from mlframe.errors import DataError
 from mlframe.featurizers.blocks import Block
+from mlframe.table import ROW
 
 if TYPE_CHECKING:
     from mlframe.contracts import Matrix
@@ -113,17 +114,19 @@ def to_matrix(frame: pl.DataFrame, columns: Sequence[str], dtype: Any, infinite:
     if np.isinf(matrix).any():
         matrix = np.array(matrix, order="F")
         for index, name in enumerate(columns):
-            _mend(matrix[:, index], frame[name].cast(pl.Float64), name, infinite)
+            _mend(matrix[:, index], frame, name, infinite)
     return matrix
 
 
-def _mend(column: Any, series: pl.Series, name: str, infinite: str) -> None:
+def _mend(column: Any, frame: pl.DataFrame, name: str, infinite: str) -> None:
     """Refuse or blank the infinities of one column, in place; cut what only float32 cannot hold."""
-    truly = series.is_infinite().fill_null(False).to_numpy()
+    truly = frame[name].cast(pl.Float64).is_infinite().fill_null(False).to_numpy()
     if truly.any() and infinite == "refuse":
+        position = int(truly.argmax())
+        row = int(frame[ROW][position]) if ROW in frame.columns else position
         raise DataError(
-            f"Column {name!r} holds {int(truly.sum())} infinite value(s)",
-            value=f"first at position {int(truly.argmax())} of the rows",
+            f"Column {name!r} holds {int(truly.sum())} infinite value(s), the first in row {row}",
+            value=frame[name][position],
             where=f"data.columns.{name}",
             hint="refuse them in the schema (validators.pandera), or take them as missing: featurizer.infinite=missing",
         )

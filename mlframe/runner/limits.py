@@ -105,12 +105,14 @@ class Limits:
         if main and (self.seconds or self.memory) and hasattr(signal, "SIGUSR2"):
             self._before = signal.signal(signal.SIGUSR2, self._raise)
             self._watching = True
-            threading.Thread(target=self._watch, name="mlframe-limits", daemon=True).start()
+            self._thread = threading.Thread(target=self._watch, name="mlframe-limits", daemon=True)
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         if self._watching:
+            self._thread.join()  # a signal sent after the handler is gone would end the process
             signal.signal(signal.SIGUSR2, self._before)
 
     @contextmanager
@@ -120,17 +122,27 @@ class Limits:
         Raises:
             LimitError: it passed a limit.
         """
-        self._step = (name, time.monotonic())
+        began = time.monotonic()
+        self._step = (name, began)
         try:
             with _native_threads(self.threads):
                 yield
         finally:
             self._step = None
+        # Code that the step called may have swallowed the watch's error, or the step was faster than the watch looks.
+        reason = self._passed(name, began)
+        if reason:
+            self.reason = None
+            raise self._error(reason)
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         if self.reason:
             reason, self.reason = self.reason, None
-            raise LimitError(reason, where="resources", hint="raise the limit, or give the step less to do")
+            raise self._error(reason)
+
+    @staticmethod
+    def _error(reason: str) -> LimitError:
+        return LimitError(reason, where="resources", hint="raise the limit, or give the step less to do")
 
     def _watch(self) -> None:
         warned: tuple[str, float] | None = None

@@ -12,9 +12,11 @@ import numpy as np
 import polars as pl
 
 from mlframe.contracts import Features, Featurizer, Step, Stop, Wants
-from mlframe.errors import ConfigError, StepError
+from mlframe.errors import ConfigError, StepError, UnknownNameError
 from mlframe.pipeline import Learning, Member, Pipeline, as_predictions, fit_estimator, wants_of
 from mlframe.runner.keys import digest
+from mlframe.steps.records import declared_figures
+from mlframe.steps.score import the_metric
 from mlframe.steps.split import unpack
 from mlframe.table import Table
 
@@ -29,6 +31,7 @@ class Fit(Step):
 
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
         """Fit fold by fold."""
+        check_goal(context, inputs["learning"]["task"])
         candidate = Candidate.of(context, **inputs)
         cut = unpack(inputs["split"])
         members: list[Member] = []
@@ -69,6 +72,20 @@ class Fit(Step):
             context.say(f"featurized folds from the cache: {hits} of {len(cut.folds)}")
         pipeline = Pipeline(members, candidate.learning, candidate.inputs())
         return {"oof": pl.concat(parts), "members": pipeline, "fitting": fitting}
+
+
+def check_goal(context: Any, task: str) -> None:
+    """Refuse figures of the goal that no evaluator gives for this task, before anything is fitted.
+
+    Raises:
+        UnknownNameError: names the figure and those that there are.
+    """
+    goal, declared = context.config["goal"], declared_figures(context, task)
+    if declared and goal.get("metric"):
+        the_metric(goal["metric"], task, declared)
+    for name in goal.get("targets") or {} if declared else ():
+        if name not in declared:
+            raise UnknownNameError.from_name(f"figure for {task}", name, declared, where=f"goal.targets.{name}")
 
 
 @dataclass

@@ -28,6 +28,8 @@ FORMATS = {
     ".ndjson": "json",
 }
 
+COMPRESSED = (".gz", ".zst")
+
 
 class Predict(Step):
     """Gives `scored`: how many rows went where."""
@@ -74,6 +76,9 @@ class Predict(Step):
                 "input and output are one file", value=str(target), where="output", hint="name another output"
             )
         file_format(str(target), "output")
+        if Path(target).suffix.lower() in COMPRESSED:
+            hint = "use .csv or .parquet"
+            raise ConfigError("Predictions are written uncompressed", value=str(target), where="output", hint=hint)
         folder = Path(target).resolve().parent
         if not folder.is_dir():
             raise ConfigError(
@@ -94,7 +99,7 @@ def file_format(path: str, key: str) -> str:
             f"{key} has the ending {suffix!r}, which is no format that is known here",
             value=path,
             where=key,
-            hint=f"use one of {', '.join(FORMATS)}",
+            hint=f"use one of {', '.join(ending for ending in FORMATS if key == 'input' or ending not in COMPRESSED)}",
         )
     return FORMATS[suffix]
 
@@ -116,7 +121,10 @@ def read_file(context: Any, path: str) -> Any:
             options[key] = {column: value for column, value in options[key].items() if column not in absent}
     if options.get("columns"):
         options["columns"] = [column for column in options["columns"] if column not in absent]
-    return context.plugins.registry.create("data/source", {**options, "name": name, "path": path}).read()
+    try:
+        return context.plugins.registry.create("data/source", {**options, "name": name, "path": path}).read()
+    except DataError as error:  # the source knows the file as data.source.path, the user as input
+        raise (error.at("input") if error.where == "data.source.path" else error) from error.__cause__
 
 
 def conform(frame: pl.DataFrame, pipeline: Pipeline, where: str) -> pl.DataFrame:
@@ -168,10 +176,6 @@ def write_file(frame: pl.DataFrame, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     kind = file_format(str(path), "output")
     suffix = path.suffix.lower()
-    if suffix in (".gz", ".zst"):
-        raise ConfigError(
-            "Predictions are written uncompressed", value=str(path), where="output", hint="use .csv or .parquet"
-        )
     try:
         if kind == "parquet":
             frame.write_parquet(partial)

@@ -12,6 +12,7 @@ from mlframe.errors import DataError
 from mlframe.table import ROW, Table
 
 SHOWN = 20
+FEW = 5
 
 
 class Verify(Step):
@@ -45,10 +46,10 @@ class Verify(Step):
             context.say(f"{key}: {len(bad):,} rows fail {found.failures.height:,} checks, {found.policy}")
             if len(table) == 0:
                 raise DataError(
-                    f"No row passes the validator {key!r}",
-                    value=f"{len(bad):,} rows fail",
+                    f"No row passes the validator {key!r}: {found.failures.height:,} checks fail, the first are\n    "
+                    + "\n    ".join(_lines(found.failures.head(FEW))),
                     where=f"validators.{key}",
-                    hint="look at the schema; 'mlframe plan' shows the first failures",
+                    hint="mend the schema in data.schema, or the data",
                 )
         record["kept"] = len(table)
         context.summary["verification"] = {
@@ -76,11 +77,7 @@ def refuse(found: Validation, key: str, table: Table, *, always: bool = False) -
     if found.policy != "fail" and whole.height == 0 and not always:
         return
     shown = whole if whole.height else failures
-    lines = [
-        f"{'' if item['row'] is None else 'row ' + str(item['row']) + ', '}column {item['column']}: "
-        f"{item['check']} fails for {item['value']}"
-        for item in shown.head(SHOWN).to_dicts()
-    ]
+    lines = _lines(shown.head(SHOWN))
     rows = failures["row"].drop_nulls().n_unique()
     more = f"\n    … and {shown.height - SHOWN:,} more" if shown.height > SHOWN else ""
     raise DataError(
@@ -93,6 +90,14 @@ def refuse(found: Validation, key: str, table: Table, *, always: bool = False) -
             "" if whole.height or always else f"; validators.{key}.policy=drop or quarantine goes on without these rows"
         ),
     )
+
+
+def _lines(failures: pl.DataFrame) -> list[str]:
+    return [
+        f"{'' if item['row'] is None else 'row ' + str(item['row']) + ', '}column {item['column']}: "
+        f"{item['check']} fails for {item['value']}"
+        for item in failures.to_dicts()
+    ]
 
 
 def with_reasons(table: Table, found: Validation, key: str) -> pl.DataFrame:

@@ -49,7 +49,7 @@ def _from_database(text: str, what: str, where: str) -> StoreError:
         return StoreError(
             f"The store is locked by another process, while {what}",
             where=where,
-            hint="wait until the other process is done and try again, or allow a longer wait with 'store.timeout'",
+            hint="wait until the other process is done, then run the same command again",
         )
     if "readonly" in lower or "read-only" in lower:
         return _read_only(what, where)
