@@ -29,7 +29,6 @@ LIBRARIES = (
     "SQLAlchemy",
     "fsspec",
     "Jinja2",
-    "matplotlib",
     "wandb",
     "rich",
 )

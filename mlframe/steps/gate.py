@@ -18,7 +18,10 @@ from mlframe.steps.split import unpack
 from mlframe.table import Table
 
 LEAST_ROWS = 30
-RESAMPLES = 500
+MOST_RESAMPLES = 500
+LEAST_RESAMPLES = 100
+WORK = 4_000_000
+"""Rows that may be measured in all resamples together: keeps the comparison to seconds on large holdouts."""
 
 
 class Gate(Step):
@@ -150,7 +153,7 @@ def champion_check(
 def compare(
     context: Any, metric: str, ours: Predictions, theirs: Predictions, learning: Learning
 ) -> tuple[float | None, float | None, tuple[float, float] | None]:
-    """Measure both on the same rows, and the difference on paired bootstrap resamples (Efron and Tibshirani, 1993)."""
+    """Measure both on the same rows, and their difference on the same bootstrap resamples."""
     evaluator = next(
         evaluator
         for _, evaluator in context.components("evaluators")
@@ -164,10 +167,12 @@ def compare(
     a, b = measure(ours), measure(theirs)
     if a is None or b is None:
         return a, b, None
+    # Every figure is a number of some rows, so one loop serves the figures of any plugin (Efron and Tibshirani, 1993).
     random = np.random.default_rng(context.config["seed"])
     rows = ours.frame.height
+    resamples = int(np.clip(WORK // rows, LEAST_RESAMPLES, MOST_RESAMPLES))
     differences = []
-    for _ in range(RESAMPLES if rows <= 20_000 else 100):
+    for _ in range(resamples):
         chosen = random.integers(0, rows, rows)
         x = measure(Predictions(ours.frame[chosen], learning.task, learning.classes, "holdout"))
         y = measure(Predictions(theirs.frame[chosen], learning.task, learning.classes, "holdout"))

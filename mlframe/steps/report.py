@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlframe.contracts import Chart, Evaluation, Figure, Interval, ReportInput, Step
+from mlframe.contracts import Evaluation, Figure, ReportInput, Step
 from mlframe.errors import StepError
 from mlframe.steps.records import figures_of, unpack_evaluation, unpack_exploration
 from mlframe.steps.split import unpack
@@ -31,7 +31,7 @@ class Report(Step):
             for name, figure in inputs["scores"]["declared"].items()
         }
         figures = {"folds": figures_of(inputs["scores"]["figures"]), "holdout": dict(evaluation.figures)}
-        self._track(context, figures, evaluation, list(exploration.charts) if exploration else [])
+        self._track(context, evaluation)
         files: dict[str, list[str]] = {}
         failed: list[tuple[str, Exception]] = []
         for key, reporter in context.components("reporters"):
@@ -72,11 +72,10 @@ class Report(Step):
         return {"report": files}
 
     @staticmethod
-    def _track(
-        context: Any, figures: Mapping[str, Mapping[str, Interval]], evaluation: Evaluation, charts: list[Chart]
-    ) -> None:
+    def _track(context: Any, evaluation: Evaluation) -> None:
+        # The explorer's pictures stay here: they can show values of single rows.
         for tracker in context.trackers:
-            for chart in (*evaluation.charts, *charts):
+            for chart in evaluation.charts:
                 tracker.chart(chart)
             for name, table in evaluation.tables.items():
                 tracker.table(name, table)
