@@ -155,19 +155,19 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
-    if not argv or argv[0] in ("--help", "-h", "help"):
-        from mlframe.commands.help import text
-
-        print(text())
-        return 0
-    if argv[0] == "--version":
+    if argv[:1] == ["--version"]:
         from mlframe import __version__
 
         print(__version__)
         return 0
     door = _open_door(argv)
     words = door.overrides
-    first = words[0] if words else ""
+    first = words[0] if words else "--help"
+    if first in ("--help", "-h", "help"):
+        from mlframe.commands.help import text
+
+        print(text(door.plugins))
+        return 0
     if first in COMMANDS:
         return _command(first, words[1:], door)
     if first and "=" not in first and not first.startswith(("-", "~")):

@@ -40,11 +40,11 @@ __all__ = [
 _ABSENT = object()
 
 
-def near_matches(name: str, available: Iterable[str], limit: int = 3) -> list[str]:
+def near_matches(name: str, available: Iterable[str], limit: int = 3, cutoff: float = 0.6) -> list[str]:
     """Return the names of `available` that a person who typed `name` may have meant, best first."""
     names = sorted({str(item) for item in available})
     folded = {item.lower(): item for item in names}
-    found = difflib.get_close_matches(name.lower(), folded, n=limit, cutoff=0.6)
+    found = difflib.get_close_matches(name.lower(), folded, n=limit, cutoff=cutoff)
     return [folded[item] for item in found]
 
 

@@ -37,11 +37,8 @@ nothing; 'mlframe why KEY' says which file or override set a value. Files in ./c
 """
 
 
-def text() -> str:
+def text(plugins: Plugins) -> str:
     """Return the help text."""
-    from mlframe.plugins import load_plugins
-
-    plugins = load_plugins(project=Path.cwd())
     lines = [
         USAGE.format(
             version=mlframe.__version__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mlframe.config.schema import CHOICES, Config, entries, pick, plain
 from mlframe.config.search import options as group_options
 from mlframe.config.types import Composed
-from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError
+from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError, near_matches
 from mlframe.plugins import Plugins
 from mlframe.registry import GROUPS, PLURAL
 from mlframe.runner.limits import parse_size
@@ -40,6 +40,7 @@ def validate(plugins: Plugins, composed: Composed, groups: Iterable[str] | None 
         config = plain(_mended(composed.config, errors))
     except ConfigError as error:
         return [*errors, error]
+    errors.extend(_check_roots(config, composed))
     for key, words in CHOICES.items():
         value = pick(config, key)
         if value is not None and value not in words:
@@ -76,6 +77,17 @@ def _bind(plugins: Plugins, group: str, node: Any, where: str, task: str | None)
     if errors and plugins.problems and isinstance(errors[0], UnknownNameError):
         errors.extend(plugins.problems)
     return errors
+
+
+def _check_roots(config: Mapping[str, Any], composed: Composed) -> Iterator[MlframeError]:
+    """Find root keys that are a slip of the pen away from one that is read; others are a project's own variables."""
+    groups = {group.split("/")[0] for group in (*GROUPS.values(), *composed.choices)} - {"step"}
+    known = {*groups, *(field.name for field in fields(Config))}
+    for key in set(config) - known:
+        near = [name for name in near_matches(key, known, cutoff=0.75) if abs(len(name) - len(key)) < 2]
+        if near:
+            hint = f"did you mean {near[0]!r}? 'mlframe why {key}' says where it is set; a key of your own needs another name"
+            yield UnknownNameError(f"Nothing reads the key {key!r}", where=key, hint=hint)
 
 
 def _check_limits(config: Mapping[str, Any]) -> Iterator[MlframeError]:

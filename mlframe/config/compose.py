@@ -95,6 +95,7 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
     groups = _groups(repository)
     good: list[str] = []
     unknown: list[str] = []
+    broken: list[MlframeError] = []
     values: list[Override] = []
     for override in parsed:
         key = override.key_or_group
@@ -106,6 +107,7 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
         elif repository.group_exists(key) and not key.startswith("hydra"):
             wrong = list(_wrong_options(repository, key, override))
             errors.extend(wrong)
+            broken.extend(plugins.problems if wrong else ())  # one of these may have offered it
             meant = override.input_line if not wrong else _meant(repository, override)
             if meant:
                 good.append(meant)
@@ -129,6 +131,7 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
     composed = _composed(config, lines)
     # Without the data that was meant, most of a config has nothing to refer to: only its own values are checked.
     more = validate(plugins, composed) if composed.config.get("data") or not errors else check_types(composed.config)
+    errors.extend(dict.fromkeys(broken))
     errors.extend(error for error in more if str(error) not in {str(known) for known in errors})
     if not errors:
         errors.append(ConfigError(f"The config cannot be composed: {_flat(first)}"))
