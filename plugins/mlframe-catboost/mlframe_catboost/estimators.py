@@ -30,6 +30,8 @@ SHARED: dict[str, list[Any]] = {
     "bagging_temperature": [Interval(Real, 0, None, closed="left")],
     "rsm": [Interval(Real, 0, 1, closed="right")],
     "border_count": [Interval(Integral, 1, 65535, closed="both")],
+    "max_ctr_complexity": [Interval(Integral, 1, 16, closed="both")],
+    "leaf_estimation_iterations": [Interval(Integral, 1, None, closed="left")],
     "one_hot_max_size": [Interval(Integral, 1, None, closed="left")],
     "min_data_in_leaf": [Interval(Integral, 1, None, closed="left")],
     "grow_policy": [StrOptions({"SymmetricTree", "Depthwise", "Lossguide"})],
@@ -87,6 +89,8 @@ class _CatBoost(BaseEstimator):  # type: ignore[misc]
         )
 
     def _options(self) -> dict[str, Any]:
+        # What CatBoost would choose by the planned number of rounds (leaf_estimation_iterations, max_ctr_complexity) is a
+        # parameter here, so that as many rounds as early stopping left give the same trees.
         params = {RENAMED.get(name, name): value for name, value in self.get_params(deep=False).items()}
         silent = {"logging_level": "Silent", "allow_writing_files": False, "allow_const_label": True}
         # Bayesian bootstrap is what bagging_temperature belongs to; else CatBoost picks by the number of rows.
@@ -113,6 +117,8 @@ class CatBoostClassifier(ClassifierMixin, _CatBoost):  # type: ignore[misc]
         bagging_temperature: randomness of the rows' weights.
         rsm: share of features a split.
         border_count: most bins of a feature.
+        max_ctr_complexity: most categorical columns that are combined into one.
+        leaf_estimation_iterations: steps that find a leaf's value.
         one_hot_max_size: columns with so many categories or fewer are one-hot.
         min_data_in_leaf: least rows in a leaf.
         grow_policy: how trees grow.
@@ -133,6 +139,8 @@ class CatBoostClassifier(ClassifierMixin, _CatBoost):  # type: ignore[misc]
         bagging_temperature: float = 1.0,
         rsm: float = 1.0,
         border_count: int = 254,
+        max_ctr_complexity: int = 4,
+        leaf_estimation_iterations: int = 10,
         one_hot_max_size: int = 2,
         min_data_in_leaf: int = 1,
         grow_policy: POLICIES = "SymmetricTree",
@@ -148,6 +156,8 @@ class CatBoostClassifier(ClassifierMixin, _CatBoost):  # type: ignore[misc]
         self.bagging_temperature = bagging_temperature
         self.rsm = rsm
         self.border_count = border_count
+        self.max_ctr_complexity = max_ctr_complexity
+        self.leaf_estimation_iterations = leaf_estimation_iterations
         self.one_hot_max_size = one_hot_max_size
         self.min_data_in_leaf = min_data_in_leaf
         self.grow_policy = grow_policy
@@ -191,6 +201,8 @@ class CatBoostRegressor(RegressorMixin, _CatBoost):  # type: ignore[misc]
         bagging_temperature: randomness of the rows' weights.
         rsm: share of features a split.
         border_count: most bins of a feature.
+        max_ctr_complexity: most categorical columns that are combined into one.
+        leaf_estimation_iterations: steps that find a leaf's value.
         one_hot_max_size: columns with so many categories or fewer are one-hot.
         min_data_in_leaf: least rows in a leaf.
         grow_policy: how trees grow.
@@ -211,6 +223,8 @@ class CatBoostRegressor(RegressorMixin, _CatBoost):  # type: ignore[misc]
         bagging_temperature: float = 1.0,
         rsm: float = 1.0,
         border_count: int = 254,
+        max_ctr_complexity: int = 4,
+        leaf_estimation_iterations: int = 1,
         one_hot_max_size: int = 2,
         min_data_in_leaf: int = 1,
         grow_policy: POLICIES = "SymmetricTree",
@@ -226,6 +240,8 @@ class CatBoostRegressor(RegressorMixin, _CatBoost):  # type: ignore[misc]
         self.bagging_temperature = bagging_temperature
         self.rsm = rsm
         self.border_count = border_count
+        self.max_ctr_complexity = max_ctr_complexity
+        self.leaf_estimation_iterations = leaf_estimation_iterations
         self.one_hot_max_size = one_hot_max_size
         self.min_data_in_leaf = min_data_in_leaf
         self.grow_policy = grow_policy
