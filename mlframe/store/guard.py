@@ -55,6 +55,12 @@ def _from_database(text: str, what: str, where: str) -> StoreError:
         return _read_only(what, where)
     if "disk is full" in lower or "disk full" in lower:
         return _full(what, where)
+    if "disk i/o error" in lower:
+        return StoreError(
+            f"The store's disk failed ({text}), while {what}; nothing was half written",
+            where=where,
+            hint="check the disk's free space, your quota and its health, or move the store with 'store.root'",
+        )
     if "not a database" in lower or "malformed" in lower:
         return StoreError(
             f"The store's database is damaged ({text}), while {what}",

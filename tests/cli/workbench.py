@@ -81,12 +81,18 @@ class Bench:
         return self._ask(lambda store: store.versions())
 
     def _ask(self, question: Callable[[Any], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        from mlframe.errors import StoreError
         from mlframe.store.store import Store
 
         if not (self.home / "mlframe.db").exists():
             return []
-        with Store.open(str(self.home), create=False) as store:
-            return question(store)
+        try:
+            with Store.open(str(self.home), create=False) as store:
+                return question(store)
+        except StoreError as error:
+            if "There is no store here" not in str(error):
+                raise
+            return []
 
     def files(self) -> set[str]:
         """Return the files of the working directory, the workspace's left out."""
@@ -125,13 +131,23 @@ def nothing_kept(bench: Bench, *, runs: int | None = None, files: frozenset[str]
     assert bench.files() <= files
 
 
-def spawn(folder: Path, *argv: str, **variables: str) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("MLFRAME_HOME",)}
+def spawn(
+    folder: Path, *argv: str, before: Callable[[], None] | None = None, **variables: str | None
+) -> subprocess.Popen[str]:
+    """Start the command line in a process of its own.
+
+    Args:
+        folder: working directory; the workspace lies in it.
+        *argv: the arguments.
+        before: called in the new process before it begins.
+        **variables: environment variables; None takes one away.
+    """
+    wanted = {**os.environ, "MLFRAME_HOME": None, "WANDB_MODE": "disabled", **variables}
     return subprocess.Popen(
         [sys.executable, "-m", "mlframe", *argv],
         cwd=folder,
-        env={**kept, "WANDB_MODE": "disabled", **variables},
+        preexec_fn=before,
+        env={key: value for key, value in wanted.items() if value is not None},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
