@@ -58,7 +58,8 @@ class LinearAdapter(Adapter):
 
     def contributions(self, estimator: Any, matrix: Matrix) -> Array:
         """Return coefficient times value, the intercept last."""
-        dense = np.asarray(matrix.toarray() if sp.issparse(matrix) else matrix, dtype=np.float64)
+        rows: Any = matrix
+        dense = np.asarray(rows.toarray() if sp.issparse(rows) else rows, dtype=np.float64)
         weights = np.atleast_2d(estimator.coef_)
         constant = np.broadcast_to(np.atleast_1d(estimator.intercept_), (len(weights),))
         parts = dense[:, None, :] * weights[None, :, :]
