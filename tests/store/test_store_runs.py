@@ -160,7 +160,7 @@ def test_a_locked_store_is_refused_after_the_timeout(tmp_path: Path):
     with Store.open(str(tmp_path), timeout=0.2) as store:
         with pytest.raises(StoreError, match="locked by another process") as caught:
             start(store)
-        assert "store.timeout" in str(caught.value)
+        assert "run the same command again" in str(caught.value)
         other.execute("COMMIT")
         other.close()
         assert store.runs() == []
