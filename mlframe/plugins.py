@@ -150,7 +150,8 @@ def _builtin(name: str) -> ModuleType:
 
 def _project_module(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("mlframe_project", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["mlframe_project"] = module
     folder = str(file.parent)

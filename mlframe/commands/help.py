@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlframe
-from mlframe.cli import COMMANDS
+from mlframe.door import COMMANDS
 
 if TYPE_CHECKING:
     from mlframe.plugins import Plugins

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlframe.cli import Door
     from mlframe.config.types import Composed
+    from mlframe.door import Door
 
 
 def run_task(door: Door, composed: Composed) -> int:
@@ -16,8 +16,8 @@ def run_task(door: Door, composed: Composed) -> int:
     Returns:
         0, or 3 when the gate says no and gate.strict is set.
     """
-    from mlframe.cli import GATE
     from mlframe.config.schema import plain, recorded
+    from mlframe.door import GATE
     from mlframe.runner.display import Display, summary_rows, summary_table
     from mlframe.runner.facts import run_facts
     from mlframe.runner.limits import parse_size

@@ -96,8 +96,10 @@ CHOICES = {
 
 
 def available_cpus() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many processors this process may use; `OMP_NUM_THREADS`, which the libraries obey too, lowers it."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(count, int(limit)) if limit.isdecimal() and int(limit) > 0 else count
 
 
 OmegaConf.register_new_resolver("mlframe.cpus", available_cpus, replace=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ class Predict(Step):
         pipeline: Pipeline = served["pipeline"]
         source, target = self._paths(context)
         frame = number_rows(to_polars(read_file(context, source)))
-        table = Table(conform(frame, pipeline, str(source)), columns_from_records(pipeline.columns))
+        columns = [*pipeline.columns, *other_times(context, frame, pipeline)]
+        table = Table(conform(frame, columns, str(source)), columns_from_records(pipeline.columns))
         for key, validator in context.components("validators"):
             refuse(validator.validate(table, labelled=False), key, table, always=True)
         context.say(f"{len(table):,} rows pass the checks")
@@ -127,7 +128,16 @@ def read_file(context: Any, path: str) -> Any:
         raise (error.at("input") if error.where == "data.source.path" else error) from error.__cause__
 
 
-def conform(frame: pl.DataFrame, pipeline: Pipeline, where: str) -> pl.DataFrame:
+def other_times(context: Any, frame: pl.DataFrame, pipeline: Pipeline) -> list[dict[str, str]]:
+    """Give the declared times in the input that no model reads, such as the time that orders rows; the schema does."""
+    declared = (context.config.get("data") or {}).get("columns") or {}
+    known = {column["name"] for column in pipeline.columns}
+    times = [name for name, spec in declared.items() if (spec or {}).get("kind") == "datetime" and name not in known]
+    text = [name for name in times if name in frame.columns and frame[name].dtype == pl.String]
+    return [{"name": name, "dtype": "Datetime"} for name in text]
+
+
+def conform(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]], where: str) -> pl.DataFrame:
     """Give rows the column types that the pipeline was trained on.
 
     Raises:
@@ -135,7 +145,7 @@ def conform(frame: pl.DataFrame, pipeline: Pipeline, where: str) -> pl.DataFrame
     """
     problems = []
     casts = []
-    for column in pipeline.columns:
+    for column in columns:
         name, dtype = column["name"], column["dtype"]
         if name not in frame.columns:
             near = near_matches(name, frame.columns)
@@ -145,7 +155,7 @@ def conform(frame: pl.DataFrame, pipeline: Pipeline, where: str) -> pl.DataFrame
         wanted = _dtype(dtype)
         if series.dtype == wanted or wanted is None:
             continue
-        cast = series.cast(wanted, strict=False)
+        cast = retyped(series, wanted)
         lost = cast.null_count() - series.null_count()
         if lost:
             first = series.filter(cast.is_null() & series.is_not_null())[0]
@@ -160,6 +170,24 @@ def conform(frame: pl.DataFrame, pipeline: Pipeline, where: str) -> pl.DataFrame
             hint="give every column that the model was trained on, with the same type",
         )
     return frame.with_columns(casts)
+
+
+def retyped(series: pl.Series, wanted: Any) -> pl.Series:
+    """Cast a column; what is no value of the type becomes null. Times and truth values in text are read, not cast."""
+    if series.dtype == pl.String and wanted in (pl.Boolean, pl.Date, pl.Datetime("us")):
+        if wanted == pl.Boolean:
+            return series.str.to_lowercase().replace_strict(
+                {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
+            )
+        try:
+            return (
+                series.str.to_date(strict=False)
+                if wanted == pl.Date
+                else series.str.to_datetime(time_unit="us", strict=False)
+            )
+        except pl.exceptions.ComputeError:  # no value looks like a time
+            return pl.Series(series.name, [None] * len(series), dtype=wanted)
+    return series.cast(wanted, strict=False)
 
 
 def restore(scored: pl.DataFrame, learning: Learning) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from mlframe.sweep.jobs import expand
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from mlframe.cli import Door
+    from mlframe.door import Door
 
 KEPT_ARTIFACTS = 64
 UNTIL = "score"
@@ -71,9 +71,10 @@ def multirun(door: Door) -> int:
         with door.open_store(config) as store:
             runs = sorted(store.runs(limit=len(jobs) + 1000, group=group), key=lambda item: item["id"])
     finally:
-        os.environ.pop(_ENV, None)
-        worker().close()
+        if worker.cache_info().currsize:  # Hydra may refuse the sweep before any job asks for one
+            worker().close()
         worker.cache_clear()
+        os.environ.pop(_ENV, None)
     return conclude(runs, jobs, group)
 
 
@@ -89,7 +90,7 @@ def check(door: Door, jobs: list[list[str]]) -> Any:
     for job in jobs:
         fresh = [line for line in job if line not in seen]
         groups = [line for line in fresh if "/" in line or "." not in line.partition("=")[0]]
-        if first is not None and not groups:  # a value of a checked key: its type is checked when its job starts
+        if seen and not groups:  # a value of a checked key: its type is checked when its job starts
             continue
         seen.update(job)
         try:
@@ -99,8 +100,6 @@ def check(door: Door, jobs: list[list[str]]) -> Any:
             errors.update({str(error): error for error in problems.errors})
         except MlframeError as error:
             errors[str(error)] = error
-        if first is None and errors:
-            break
     if errors:
         raise Problems(list(errors.values()))
     return first
@@ -164,7 +163,7 @@ def worker() -> Worker:
     """Build this process's worker from the environment that the parent left."""
     import yaml
 
-    from mlframe.cli import Door
+    from mlframe.door import Door
 
     raw = yaml.safe_load(os.environ[_ENV])
     only = tuple(raw["only"]) if raw["only"] is not None else None

@@ -111,7 +111,7 @@ class Workspace:
     @contextlib.contextmanager
     def store(self) -> Any:
         """Open the store with the codecs of a run."""
-        from mlframe.cli import Door
+        from mlframe.door import Door
 
         with (
             pytest.MonkeyPatch.context() as patch,
