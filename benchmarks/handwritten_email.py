@@ -7,6 +7,7 @@ train rows, and judge; fit again on all development rows, judge on the holdout, 
 """
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def main() -> None:
 
     with Tracker(arguments.wandb, arguments.out, {**parameters, "folds": FOLDS}) as tracker:
         rounds, folds = [], []
-        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, end in itertools.pairwise(bounds):
             learn = boundary(times[:start], start - round(start * 0.15))
             features = Features()
             matrix = features.fit_transform(frame[:learn])

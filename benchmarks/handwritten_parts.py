@@ -41,12 +41,7 @@ def judge(y: np.ndarray, said: np.ndarray) -> dict[str, float]:
 def fit_categories(rows: pl.DataFrame, names: list[str]) -> dict[str, list[str]]:
     """Return each column's values that five rows or more have, most frequent first, at most 249."""
     return {
-        name: rows[name]
-        .drop_nulls()
-        .value_counts(sort=True)
-        .filter(pl.col("count") >= 5)
-        .head(249)[name]
-        .to_list()
+        name: rows[name].drop_nulls().value_counts(sort=True).filter(pl.col("count") >= 5).head(249)[name].to_list()
         for name in names
     }
 

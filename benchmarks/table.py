@@ -1,6 +1,6 @@
 """Writes the generated table: 300,000 rows, 40 columns, some of them categorical, some values missing; seeded.
 
-    python benchmarks/table.py OUT.parquet [--rows 300000]
+python benchmarks/table.py OUT.parquet [--rows 300000]
 """
 
 import argparse

@@ -36,6 +36,10 @@ class ByNameAdapter(TreeSaver):
     )
 
 
+THREADLESS = frozenset({"LogisticRegression"})
+"""Classes that take a number of threads, ignore it, and warn of it (scikit-learn 1.8 and later)."""
+
+
 def classifier(
     estimator: str, params: dict[str, Any] | None = None, random_state: int | None = None, n_jobs: int | None = None
 ) -> Any:
@@ -102,6 +106,8 @@ def _build(kind: str, name: str, params: Mapping[str, Any] | None, seed: int | N
     given = dict(params or {})
     for error in _unknown(cls, given):
         raise error
+    if name in THREADLESS:
+        threads = None
     for names, value in ((SEED_PARAMETERS, seed), (THREAD_PARAMETERS, threads)):
         given |= {key: value for key in names if key in _parameters(cls) and key not in given and value is not None}
     return cls(**given)

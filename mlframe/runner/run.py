@@ -145,7 +145,7 @@ class Runner:
                     artifacts.update({a: Lazy(self.cache, keys[a], a) for a in keys})
                 else:
                     self.display.step(name, step.summary)
-                    self.plugins.hook.mlframe_before_step(run=context.run, step=name)
+                    self._tell("mlframe_before_step", run=context.run, step=name)
                     inputs = {a: self._value(context, artifacts, a) for a in step.needs}
                     inputs |= {a: self._value(context, artifacts, a) for a in step.needs_if_present}
                     with limits.step(name):
@@ -164,13 +164,24 @@ class Runner:
                     status="finished",
                 )
                 self.display.done(name, seconds, cached)
-                self.plugins.hook.mlframe_after_step(run=context.run, step=name, seconds=seconds, cached=cached)
+                self._tell("mlframe_after_step", run=context.run, step=name, seconds=seconds, cached=cached)
             remaining = {
                 a
                 for later in steps[steps.index(planned) + 1 :]
                 for a in (*later.step.needs, *later.step.needs_if_present)
             }
             artifacts = {a: value for a, value in artifacts.items() if a in remaining}
+
+    def _tell(self, event: str, **facts: Any) -> None:
+        """Report an event to each plugin; one that raises is named."""
+        for implementation in getattr(self.plugins.hook, event).get_hookimpls():
+            name = implementation.plugin_name
+            others = [plugin for other, plugin in self.plugins.manager.list_name_plugin() if other != name and plugin]
+            try:
+                self.plugins.manager.subset_hook_caller(event, others)(**facts)
+            except Exception as error:
+                error.add_note(f"raised by plugin {name!r} in {event}")
+                raise
 
     def _summarize(self, context: Context, planned: PlannedStep, artifacts: Mapping[str, Any]) -> Mapping[str, Any]:
         if type(planned.step).summarize is Step.summarize:
