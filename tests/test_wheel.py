@@ -109,6 +109,7 @@ def test_the_wheel_runs_the_main_job_alone_and_offline(environment, tmp_path):
     empty.mkdir()
     home.mkdir()
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "COLUMNS": "160"}
+    env |= {name: os.environ[name] for name in ("OMP_NUM_THREADS", "GOMP_SPINCOUNT") if name in os.environ}
     env |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), DEAD)
     env["ATTEMPTS"] = str(attempts)
 
