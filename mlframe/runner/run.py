@@ -106,7 +106,7 @@ class Runner:
         status = "failed"
         try:
             with ExitStack() as stack, Limits(self.config["resources"]) as limits:
-                stack.push(lambda kind, error, trace: _close(trackers, _status(error)))
+                stack.push(lambda kind, error, trace: _close(trackers, _status(error), context.summary))
                 for _, tracker in context.components("trackers"):
                     trackers.append(tracker)
                     tracker.open(info)
@@ -125,8 +125,6 @@ class Runner:
         finally:
             context.summary["seconds"] = time.perf_counter() - began
             context.summary["peak_memory"] = peak_memory()
-            addresses = {type(tracker).__name__: tracker.address() for tracker in trackers}
-            context.summary["trackers"] = {name: address for name, address in addresses.items() if address}
             self.store.finish_run(run_id, status, context.summary)
             self._after_run(info, status, context.summary)
         return info, context.summary
@@ -274,12 +272,18 @@ def _status(error: BaseException | None) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
-def _close(trackers: Iterable[Tracker], status: str) -> None:
+def _close(trackers: Iterable[Tracker], status: str, summary: dict[str, Any]) -> None:
+    """Close every tracker, and keep where its record lies (it knows that only while it is open)."""
     for tracker in trackers:
+        name = type(tracker).__name__.removesuffix("Tracker").lower()
         try:
+            address = tracker.address()
             tracker.close(status)
         except Exception as error:  # a tracker never fails a run
-            log.warning("The tracker %s could not be closed: %s", type(tracker).__name__, error)
+            log.warning("The tracker %s could not be closed: %s", name, error)
+        else:
+            if address:
+                summary.setdefault("trackers", {})[name] = address
 
 
 def _write_traceback(folder: Path, error: BaseException) -> None:

@@ -136,7 +136,6 @@ def test_the_printed_command_trains_the_best_for_good(swept: Result, workspace: 
     assert line.startswith("python -m mlframe ")
     result = workspace.ok(*shlex.split(line)[3:])
     run = workspace.last()
-    assert run["config"]["model"]["num_leaves"] == best["config"]["model"]["num_leaves"]
     assert run["summary"]["score"] == best["summary"]["score"]
     assert result.steps()["fit"] == "cached", result.out
     assert run["summary"]["version"] == "own/1"
@@ -196,5 +195,5 @@ def test_each_job_is_a_wandb_run_of_its_own(tmp_path: Path) -> None:
         found.setdefault(path.name.rsplit("-", 1)[-1], []).append(str(path))
     assert len(found) == 2, found
     with workspace.store() as store:
-        addresses = [str(run["summary"].get("trackers")) for run in store.runs(limit=10)]
-    assert len(set(addresses)) == 2, addresses
+        runs = [run["id"] for run in store.runs(limit=10)]
+    assert {run for run in runs for paths in found.values() if any(run in path for path in paths)} == set(runs)

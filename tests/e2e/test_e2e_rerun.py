@@ -53,9 +53,8 @@ def test_rerun_takes_the_beginning_of_an_id_and_says_what_differs(workspace: Wor
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write 400 rows of the churn data."""
-    folder = next((Path(mlframe.__file__).parent / "datasets" / "churn").glob("churn*"))
     path = tmp_path_factory.mktemp("sample") / "churn.parquet"
-    frame = pl.read_parquet(folder) if folder.suffix == ".parquet" else pl.read_csv(folder)
+    frame = pl.read_parquet(Path(mlframe.__file__).parent / "datasets" / "churn" / "data.parquet")
     frame.sample(400, seed=1).write_parquet(path)
     return path
 
