@@ -36,6 +36,11 @@ def validate(plugins: Plugins, composed: Composed, groups: Iterable[str] | None 
     if steps.get("ingest") is not None and not (composed.config.get("data") or {}).get("source"):
         hint = f"pick data=…: {', '.join(group_options('data'))}; data=csv data.source.path=FILE reads your own"
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
+    if steps.get("predict") is not None and not composed.config.get("data"):
+        hint = (
+            f"pick the data that the model learned from; its schema checks the rows: {', '.join(group_options('data'))}"
+        )
+        return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     try:
         config = plain(_mended(composed.config, errors))
     except ConfigError as error:

@@ -42,7 +42,7 @@ class Report(Step):
             material = ReportInput(
                 run=context.run,
                 goal={
-                    **context.config["goal"],
+                    **context.unresolved["goal"],  # as recorded: a report is passed on and must hold no secret
                     "metric": inputs["scores"]["metric"],
                     "task": inputs["learning"]["task"],
                 },
@@ -87,7 +87,7 @@ def describe_data(context: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
     cut = unpack(inputs["split"])
     verification = inputs["verification"] or {}
     return {
-        "source": context.config["data"]["source"],
+        "source": context.unresolved["data"]["source"],
         "fingerprint": context.keys["rows"][:16],
         "rows": verification.get("rows", len(table)),
         "kept": len(table),
