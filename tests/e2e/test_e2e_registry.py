@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
@@ -210,5 +211,7 @@ def test_the_bundle_says_what_it_needs(workspace: Workspace) -> None:
     assert manifest["format"] == 1
     assert [column["name"] for column in manifest["inputs"]] == ["x1", "x2", "colour"]
     assert manifest["learning"]["classes"] == ["no", "yes"]
-    assert "scikit-learn" in {entry["package"] for entry in manifest["plugins"]} | {"scikit-learn"}
+    needed = {entry["package"]: entry["version"] for entry in manifest["plugins"]}
+    assert needed["mlframe"] == version("mlframe")
+    assert needed["sklearn"] == version("scikit-learn")
     assert pl.read_ipc(folder / "examples.arrow").height == 40
