@@ -38,10 +38,11 @@ def run_facts(folder: Path, seed: int, command: list[str]) -> dict[str, Any]:
 @cache
 def packages() -> dict[str, str]:
     """Return every installed distribution and its version."""
-    return {
-        str(found.metadata["Name"]): found.version
-        for found in sorted(metadata.distributions(), key=lambda item: str(item.metadata["Name"]).lower())
-    }
+    found: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        described = distribution.metadata  # parsed anew at every access
+        found.setdefault(str(described["Name"]), str(described["Version"]))
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
 @cache

@@ -130,7 +130,7 @@ def _beside(file: str, root: str) -> bool:
 
 
 def _imports(source: bytes, module: str, is_package: bool) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -141,6 +141,18 @@ def _imports(source: bytes, module: str, is_package: bool) -> Iterator[str]:
                 base = ".".join([*parents, base] if base else parents)
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Give every statement; an import is one, so expressions, nine tenths of a tree, are left alone."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, block, None)
+            if isinstance(inner, list):  # of a conditional expression or a lambda it is an expression
+                waiting.extend(inner)
 
 
 @cache

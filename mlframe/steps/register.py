@@ -110,11 +110,9 @@ def baseline(table: Table, pipeline: Pipeline) -> dict[str, Any]:
         entry: dict[str, Any] = {"missing": series.null_count() / max(1, len(series)), "kind": column["kind"]}
         known = series.drop_nulls()
         if column["kind"] == "numeric" and len(known):
-            values = known.cast(pl.Float64).drop_nans()
-            edges = np.unique(np.quantile(values.to_numpy(), np.linspace(0, 1, BASELINE_BINS + 1)))
-            counts, _ = (
-                np.histogram(values.to_numpy(), bins=edges) if len(edges) > 1 else (np.array([len(values)]), None)
-            )
+            values = known.cast(pl.Float64)
+            values = values.filter(values.is_finite())
+            edges, counts = _histogram(np.sort(values.to_numpy()))
             entry |= {"edges": edges.tolist(), "counts": counts.tolist(), "mean": values.mean(), "std": values.std()}
         elif column["kind"] in ("categorical", "boolean") and len(known):
             top = known.cast(pl.String).value_counts(sort=True).head(100)
@@ -125,6 +123,20 @@ def baseline(table: Table, pipeline: Pipeline) -> dict[str, Any]:
             ]
         record["columns"][column["name"]] = entry
     return record
+
+
+def _histogram(ordered: Any) -> tuple[Any, Any]:
+    """Return the edges of bins with about equally many values, and the values in each; sorted values need one pass."""
+    if not len(ordered):
+        return np.array([]), np.array([], dtype=int)
+    at = np.linspace(0, len(ordered) - 1, BASELINE_BINS + 1)
+    below = at.astype(int)
+    above = np.minimum(below + 1, len(ordered) - 1)
+    edges = np.unique(ordered[below] + (at - below) * (ordered[above] - ordered[below]))
+    if len(edges) == 1:
+        return edges, np.array([len(ordered)])
+    ends = np.searchsorted(ordered, edges[1:-1], side="left")  # a bin holds its lower edge, the last one both
+    return edges, np.diff(np.concatenate([[0], ends, [len(ordered)]]))
 
 
 def row_digests(frame: pl.DataFrame, columns: list[str]) -> Any:
