@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import weakref
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mlframe.errors import StoreError
 from mlframe.store import metadata as db
-from mlframe.store.codecs import Codec, Codecs
+from mlframe.store.codecs import FRAME, Codec, Codecs
 from mlframe.store.folders import open_folder, place, remove_opened
 from mlframe.store.objects import UNIQUE, Objects, unique_address
 
@@ -67,17 +69,21 @@ class Artifacts:
         self._database = database
         self._objects = objects
         self._codecs = codecs
+        self._frames: dict[int, tuple[weakref.ref[Any], Any, str, int]] = {}
 
     def save(self, key: str, *, step: str, kind: str, name: str, value: Any) -> ArtifactEntry:
         """Keep a value; one that has the key is replaced."""
         codec = self._codecs[kind]
         with self._objects.scratch() as folder:
+            self._link(codec, value, folder)
             codec.save(value, folder)
             files = {
                 path.relative_to(folder).as_posix(): self._objects.put(path, address=_address(codec, path))
                 for path in sorted(folder.rglob("*"))
                 if path.is_file()
             }
+        if codec.bulky and FRAME in files:
+            self._remember(value, *files[FRAME])
         entry = ArtifactEntry(key, step, kind, name, files, db.now())
         for _ in range(5):
             try:
@@ -93,6 +99,29 @@ class Artifacts:
             where=self._database.where,
             hint="run the command again",
         )
+
+    def _link(self, codec: Codec, value: Any, folder: Path) -> None:
+        """Put a hard link where a frame would be written that this process has saved: steps hand rows on unchanged."""
+        frame = getattr(value, "frame", value)
+        known = self._frames.get(id(frame))
+        if not codec.bulky or known is None or known[0]() is not frame:
+            return
+        _, same, address, size = known
+        if same.schema != frame.schema or not same.equals(frame):  # somebody changed it in place
+            return
+        path = self._objects.fetch(address, size, verify=False)
+        if path is not None:
+            try:
+                os.link(path, folder / FRAME)
+            except OSError:  # a file system without links: the frame is written again
+                return
+
+    def _remember(self, value: Any, address: str, size: int) -> None:
+        """Remember where a large frame lies, for as long as it lives; the copy, of the same memory, shows changes."""
+        frame = getattr(value, "frame", value)
+        if size >= BULKY:
+            key, known = id(frame), self._frames
+            known[key] = (weakref.ref(frame, lambda _: known.pop(key, None)), frame.clone(), address, size)
 
     def _record(self, entry: ArtifactEntry) -> list[str]:
         """Put the entry into the tables and return the addresses of the one that it replaces."""

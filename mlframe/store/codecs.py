@@ -12,7 +12,10 @@ from typing import Any
 from mlframe.errors import StoreError, UnknownNameError
 from mlframe.store.metadata import to_json
 
-__all__ = ["Codec", "Codecs"]
+__all__ = ["FRAME", "Codec", "Codecs"]
+
+FRAME = "frame.arrow"
+"""File of a frame; one that is in the folder already holds the same rows and is kept."""
 
 MAPPED = 1 << 20
 """Arrays of this many bytes and more are mapped into memory instead of being read."""
@@ -63,19 +66,21 @@ class Codecs:
 def _save_frame(frame: Any, folder: Path) -> None:
     import polars as pl
 
+    if (folder / FRAME).exists():
+        return
     odd = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
     if odd:
         raise StoreError(
             f"Columns of Python objects cannot be kept: {', '.join(map(repr, odd))}",
             hint="cast them to numbers, text, dates or lists in the source",
         )
-    frame.write_ipc(folder / "frame.arrow", compression="uncompressed")
+    frame.write_ipc(folder / FRAME, compression="uncompressed")
 
 
 def _load_frame(folder: Path) -> Any:
     import polars as pl
 
-    return pl.read_ipc(folder / "frame.arrow")
+    return pl.read_ipc(folder / FRAME)
 
 
 def _save_table(table: Any, folder: Path) -> None:

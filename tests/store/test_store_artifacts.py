@@ -198,6 +198,25 @@ def test_saving_again_replaces_and_leaves_no_large_file_behind(store: Store):
     assert len(large) == 1
 
 
+def test_rows_that_are_handed_on_unchanged_are_on_the_disk_once(store: Store):
+    frame = pl.DataFrame({"x": np.arange(BULKY // 4)})
+    for key in ("rows", "verified"):
+        store.save_artifact(key, step="s", kind="frame", name=key, value=frame)
+    assert len({path.stat().st_ino for path in objects(store)}) == 1
+    store.save_artifact("rows", step="s", kind="frame", name="rows", value=frame.reverse())
+    assert_frame_equal(store.load_artifact(store.artifact("verified")), frame)
+    assert_frame_equal(store.load_artifact(store.artifact("rows")), frame.reverse())
+
+
+def test_rows_that_were_changed_in_place_are_written_again(store: Store):
+    frame = pl.DataFrame({"x": np.arange(BULKY // 4)})
+    store.save_artifact("before", step="s", kind="frame", name="x", value=frame)
+    frame[0, "x"] = -1
+    store.save_artifact("after", step="s", kind="frame", name="x", value=frame)
+    assert store.load_artifact(store.artifact("before"))[0, "x"] == 0
+    assert store.load_artifact(store.artifact("after"))[0, "x"] == -1
+
+
 def test_an_entry_read_while_it_is_saved_again_is_still_read(store: Store):
     old = store.save_artifact("key", step="s", kind="arrays", name="x", value={"x": np.zeros(BULKY // 4)})
     store.save_artifact("key", step="s", kind="arrays", name="x", value={"x": np.ones(BULKY // 4)})
