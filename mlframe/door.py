@@ -108,5 +108,5 @@ class Door:
         store = Store.open(root, url, create=create)
         registry = self.plugins.registry
         store.register_codec("pipeline", lambda value, to: value.save(to), lambda place: Pipeline.load(place, registry))
-        store.register_codec("featurized", save_featurized, lambda place: load_featurized(place, registry))
+        store.register_codec("featurized", save_featurized, lambda place: load_featurized(place, registry), bulky=True)
         return store

@@ -104,7 +104,8 @@ class Artifacts:
         """Put a hard link where a frame would be written that this process has saved: steps hand rows on unchanged."""
         frame = getattr(value, "frame", value)
         known = self._frames.get(id(frame))
-        if not codec.bulky or known is None or known[0]() is not frame:
+        saved = known[0]() if codec.bulky and known else None
+        if known is None or saved is None or saved is not frame:
             return
         _, same, address, size = known
         if same.schema != frame.schema or not same.equals(frame):  # somebody changed it in place

@@ -50,9 +50,11 @@ class Codecs:
             "files": Codec(_save_files, _load_files, lasting=True),
         }
 
-    def register(self, kind: str, save: Callable[[Any, Path], None], load: Callable[[Path], Any]) -> None:
+    def register(
+        self, kind: str, save: Callable[[Any, Path], None], load: Callable[[Path], Any], *, bulky: bool
+    ) -> None:
         """Add or replace a kind whose functions the caller knows."""
-        self._known[kind] = Codec(save, load)
+        self._known[kind] = Codec(save, load, bulky=bulky)
 
     def __getitem__(self, kind: str) -> Codec:
         if kind not in self._known:

@@ -194,15 +194,18 @@ class Store:
 
     # ------------------------------------------------------------------------------------------------ step cache
 
-    def register_codec(self, kind: str, save: Callable[[Any, Path], None], load: Callable[[Path], Any]) -> None:
+    def register_codec(
+        self, kind: str, save: Callable[[Any, Path], None], load: Callable[[Path], Any], *, bulky: bool = False
+    ) -> None:
         """Teach the store a kind of artifact.
 
         Args:
             kind: name of the kind, such as `pipeline`.
             save: writes a value as files into an empty folder.
-            load: reads it back; must not refer to the folder afterwards. Every file's digest was checked before.
+            load: reads it back; must not refer to the folder afterwards. Every file was checked before.
+            bulky: whether large files are checked by size and time instead of by digest; see `mlframe.store.objects`.
         """
-        self._codecs.register(kind, save, load)
+        self._codecs.register(kind, save, load, bulky=bulky)
 
     def save_artifact(self, key: str, *, step: str, kind: str, name: str, value: Any) -> ArtifactEntry:
         """Keep a value in the step cache; one that has the key is replaced.
