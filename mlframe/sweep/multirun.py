@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +142,13 @@ class Worker:
     stores: dict[str, Any] = field(default_factory=dict)
     caches: dict[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def code(self) -> dict[str, Any] | None:
+        """Commit and uncommitted changes as the multirun began."""
+        from mlframe.runner.facts import code_facts
+
+        return code_facts(Path(self.setting.folder))
+
     def store(self, config: dict[str, Any]) -> tuple[Any, Any]:
         """Return the open store and the step cache of a config."""
         from mlframe.runner.cache import StepCache
@@ -198,7 +205,7 @@ def job(config: DictConfig) -> float:
         errors = validate(here.door.plugins, composed)
         resolved = plain(composed.config)
         store, cache = here.store(resolved)
-        facts = run_facts(Path(here.setting.folder), resolved["seed"], overrides)
+        facts = run_facts(Path(here.setting.folder), resolved["seed"], overrides, here.code)
         facts |= {"choices": {key: value for key, value in choices.items() if value is not None}, "job": number}
         if errors:
             raise Problems(errors)
