@@ -166,7 +166,7 @@ def test_a_sweep_over_data_and_model_scores_each_pair(tmp_path: Path) -> None:
     assert not (workspace.folder / "outputs").exists()
 
 
-def test_mistakes_of_all_choices_are_found_before_the_first_job(workspace: Workspace) -> None:
+def test_mistakes_of_all_choices_are_found_before_the_first_job(swept: Result, workspace: Workspace) -> None:
     with workspace.store() as store:
         before = len(store.runs(limit=1000))
     result = workspace.run("-m", *own(Path("rows.csv")), "model=lgbm,lnear,forst", "goal.metric=roc_auk")
