@@ -179,6 +179,7 @@ def own(path: Path) -> list[str]:
         f"data.source.path={path}",
         *columns({"x1": "numeric", "x2": "numeric", "colour": "categorical"}),
         "name=own",
+        "resources.threads=1",
         *QUIET,
         *JUDGES,
     ]

@@ -66,6 +66,7 @@ DATA = (
     "evaluators.classification.bootstrap=300",
     "splitter=stratified",
     "splitter.folds=4",
+    "resources.threads=1",
     *QUIET,
 )
 
