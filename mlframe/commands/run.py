@@ -16,14 +16,13 @@ def run_task(door: Door, composed: Composed) -> int:
     Returns:
         0, or 3 when the gate says no and gate.strict is set.
     """
-    from mlframe.config.schema import plain, recorded
     from mlframe.door import GATE
     from mlframe.runner.display import Display, summary_rows, summary_table
     from mlframe.runner.facts import run_facts
     from mlframe.runner.limits import parse_size
     from mlframe.runner.run import Runner
 
-    config, unresolved = plain(composed.config), recorded(composed.config)
+    config, unresolved = composed.resolved, composed.recorded
     os.environ.setdefault("POLARS_MAX_THREADS", str(config["resources"]["threads"]))
     limit = parse_size(config["store"]["cache_size"], where="store.cache_size")
     display = Display()

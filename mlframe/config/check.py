@@ -14,35 +14,35 @@ from mlframe.config.search import options as group_options
 from mlframe.config.types import Composed
 from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError, near_matches
 from mlframe.plugins import Plugins
-from mlframe.registry import GROUPS, PLURAL
+from mlframe.registry import GROUPS, PLURAL, import_target
 from mlframe.runner.limits import parse_size
 
 __all__ = ["check_types", "validate"]
 
 
-def validate(plugins: Plugins, composed: Composed, groups: Iterable[str] | None = None) -> list[MlframeError]:
-    """Check a composed config: types, words, names, and every picked component's parameters.
+def validate(plugins: Plugins, composed: Composed) -> list[MlframeError]:
+    """Check a composed config: types, words, names, and the parameters of every component that the task uses.
 
     Args:
         plugins: the loaded plugins.
         composed: the config.
-        groups: the component groups that the task reads; None checks all.
 
     Returns:
         Every mistake.
     """
-    errors = check_types(composed.config)
-    steps = composed.config.task.get("steps") or {} if composed.config.get("task") else {}
-    if steps.get("ingest") is not None and not (composed.config.get("data") or {}).get("source"):
+    errors = check_types(composed)
+    raw = composed.raw
+    steps = pick(raw, "task.steps") or {}
+    if steps.get("ingest") is not None and not pick(raw, "data.source"):
         hint = f"pick data=…: {', '.join(group_options('data'))}; data=csv data.source.path=FILE reads your own"
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
-    if steps.get("predict") is not None and not composed.config.get("data"):
+    if steps.get("predict") is not None and not raw.get("data"):
         hint = (
             f"pick the data that the model learned from; its schema checks the rows: {', '.join(group_options('data'))}"
         )
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     try:
-        config = plain(_mended(composed.config, errors))
+        config = plain(_mended(composed.config, errors)) if errors else composed.resolved
     except ConfigError as error:
         return [*errors, error]
     errors.extend(_check_roots(config, composed))
@@ -53,7 +53,7 @@ def validate(plugins: Plugins, composed: Composed, groups: Iterable[str] | None 
                 UnknownNameError.from_name(f"word for {key}", str(value), words, where=_origin(composed, key))
             )
     task = config["goal"].get("task")
-    for group in sorted(set(GROUPS.values()) - {"step"}) if groups is None else groups:
+    for group in _used(plugins, steps):
         key = group.replace("/", ".")
         node = pick(config, key)
         if group in PLURAL:
@@ -68,7 +68,7 @@ def validate(plugins: Plugins, composed: Composed, groups: Iterable[str] | None 
         if options is not None:
             errors.extend(_bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None))
     errors.extend(_check_limits(config))
-    if not errors and (groups is None or "evaluators" in groups) and "score" in config["task"]["steps"]:
+    if not errors and "score" in config["task"]["steps"]:
         errors.extend(_check_figures(plugins, config))
     return [_from_command_line(composed, error) for error in errors]
 
@@ -82,6 +82,15 @@ def _bind(plugins: Plugins, group: str, node: Any, where: str, task: str | None)
     if errors and plugins.problems and isinstance(errors[0], UnknownNameError):
         errors.extend(plugins.problems)
     return errors
+
+
+def _used(plugins: Plugins, steps: Mapping[str, Any]) -> list[str]:
+    """Return the component groups that the steps read; trackers are the runner's own."""
+    names = [name for name, options in steps.items() if options is not None and name in plugins.registry.names("step")]
+    items = [plugins.registry.get("step", name) for name in names]
+    reads = {key.replace(".", "/") for item in items for key in import_target(item.target(), item).reads}
+    parents = {group: {group, group.partition("/")[0]} for group in GROUPS.values() if group != "step"}
+    return sorted(group for group, names in parents.items() if group == "trackers" or names & reads)
 
 
 def _check_roots(config: Mapping[str, Any], composed: Composed) -> Iterator[MlframeError]:
@@ -146,11 +155,12 @@ def _mended(config: DictConfig, errors: Iterable[MlframeError]) -> DictConfig:
     return copy
 
 
-def check_types(config: DictConfig) -> list[MlframeError]:
+def check_types(composed: Composed) -> list[MlframeError]:
     """Check the values of the keys that the core reads."""
+    config = composed.config
     errors: list[MlframeError] = []
     schema = OmegaConf.structured(Config)
-    for key, value in _leaves(plain(config, resolve=False), schema):
+    for key, value in _leaves(composed.raw, schema):
         if isinstance(value, str) and "${" in value:
             try:
                 value = OmegaConf.select(config, key, throw_on_missing=False)

@@ -130,7 +130,7 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
             errors.append(problem)
     composed = _composed(config, lines)
     # Without the data that was meant, most of a config has nothing to refer to: only its own values are checked.
-    more = validate(plugins, composed) if composed.config.get("data") or not errors else check_types(composed.config)
+    more = validate(plugins, composed) if composed.config.get("data") or not errors else check_types(composed)
     errors.extend(dict.fromkeys(broken))
     errors.extend(error for error in more if str(error) not in {str(known) for known in errors})
     if not errors:

@@ -12,10 +12,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlframe.errors import ConfigError
 
-__all__ = ["CHOICES", "OPEN", "Config", "entries", "pick", "plain", "recorded"]
+__all__ = ["CHOICES", "OPEN", "Config", "entries", "from_environment", "pick", "plain", "recorded"]
 
 OPEN = ("data.columns", "data.schema", "data.source.types", "data.source.times", "goal.targets", "model.params")
 """Mappings that take new keys without a plus sign."""
+
+ENVIRONMENT = "${oc.env:"
+"""How a value that comes from an environment variable begins."""
 
 CACHE_MODES = ("none", "read", "refresh")
 
@@ -135,14 +138,23 @@ def recorded(config: DictConfig) -> Any:
     return plain(copy)
 
 
+def from_environment(node: Any) -> bool:
+    """Whether any of the plain, unresolved values comes from an environment variable."""
+    if isinstance(node, str):
+        return ENVIRONMENT in node
+    if isinstance(node, Mapping):
+        return any(from_environment(inner) for inner in node.values())
+    return isinstance(node, list) and any(from_environment(inner) for inner in node)
+
+
 def _escape(node: Any) -> None:
     keys = node.keys() if isinstance(node, DictConfig) else range(len(node))
     for key in keys:
         child = node._get_node(key)
         if OmegaConf.is_config(child) and not (child._is_none() or child._is_interpolation()):
             _escape(child)
-        elif child is not None and isinstance(child._value(), str) and "${oc.env:" in child._value():
-            node[key] = child._value().replace("${oc.env:", "\\${oc.env:")
+        elif child is not None and isinstance(child._value(), str) and ENVIRONMENT in child._value():
+            node[key] = child._value().replace(ENVIRONMENT, "\\" + ENVIRONMENT)
 
 
 def pick(config: Mapping[str, Any], key: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Iterator
@@ -170,12 +171,12 @@ class FolderSource(ConfigSource):  # type: ignore[misc]
             header = self._get_header_dict(text[:512])
             if not self.own:
                 _refuse_code(raw, header, file)
-            cached = self._parsed[file] = (stamp, raw, header)
-        _, raw, header = cached
+            cached = self._parsed[file] = (stamp, OmegaConf.create(raw), header)
+        _, config, header = cached
         return ConfigResult(
             provider=self.provider,
             path=f"{self.scheme()}://{self.path}",
-            config=OmegaConf.create(raw),
+            config=copy.deepcopy(config),  # Hydra changes it; a copy takes half as long as making it anew
             header=dict(header),
         )
 

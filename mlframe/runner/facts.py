@@ -15,22 +15,23 @@ from typing import Any
 __all__ = ["code_facts", "packages", "run_facts"]
 
 DIFF_LIMIT = 1_000_000
+ASK: Any = object()
 
 
-def run_facts(folder: Path, seed: int, command: list[str], code: dict[str, Any] | None = None) -> dict[str, Any]:
+def run_facts(folder: Path, seed: int, command: list[str], code: Any = ASK) -> dict[str, Any]:
     """Return what a run's record keeps beside its config.
 
     Args:
         folder: the working directory.
         seed: the run's seed.
         command: the overrides as typed.
-        code: what `code_facts` said of the folder; None asks now.
+        code: what `code_facts` said of the folder; `ASK` asks now.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "seed": seed,
-        "code": code_facts(folder) if code is None else code,
+        "code": code_facts(folder) if code is ASK else code,
         "packages": packages(),
         "machine": machine(),
     }

@@ -35,7 +35,7 @@ class Predict(Step):
     """Gives `scored`: how many rows went where."""
 
     summary = "scores a file of rows"
-    reads = ("input", "output")
+    reads = ("input", "output", "data.source", "validators")
     needs = ("served",)
     gives = {"scored": "value"}
     cached = False

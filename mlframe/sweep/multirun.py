@@ -17,6 +17,7 @@ from mlframe.sweep.jobs import expand
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from mlframe.config.types import Composed
     from mlframe.door import Door
 
 KEPT_ARTIFACTS = 64
@@ -86,11 +87,11 @@ def check(door: Door, jobs: list[list[str]]) -> Any:
     """
     errors: dict[str, MlframeError] = {}
     seen: set[str] = set()
-    first: Any = None
+    first: Composed | None = None
     for job in jobs:
         fresh = [line for line in job if line not in seen]
-        groups = [line for line in fresh if "/" in line or "." not in line.partition("=")[0]]
-        if seen and not groups:  # a value of a checked key: its type is checked when its job starts
+        # A value of a checked key: its type is checked when its job starts.
+        if seen and not any(_picks(line, first) for line in fresh):
             continue
         seen.update(job)
         try:
@@ -103,6 +104,12 @@ def check(door: Door, jobs: list[list[str]]) -> Any:
     if errors:
         raise Problems(list(errors.values()))
     return first
+
+
+def _picks(line: str, first: Composed | None) -> bool:
+    """Whether an override picks an option of a group, other than setting a value."""
+    key = line.partition("=")[0].lstrip("+")
+    return "/" in key or "@" in key or (key in first.choices if first else "." not in key)
 
 
 def _hydra(door: Door, group: str, folder: Path) -> None:
@@ -188,7 +195,6 @@ def job(config: DictConfig) -> float:
 
     from mlframe.config.check import validate
     from mlframe.config.compose import job_config
-    from mlframe.config.schema import plain, recorded
     from mlframe.runner.display import Display
     from mlframe.runner.facts import run_facts
     from mlframe.runner.run import Runner
@@ -199,19 +205,17 @@ def job(config: DictConfig) -> float:
     choices = {key: value for key, value in hydra.runtime.choices.items() if not key.startswith("hydra/")}
     here = worker()
     label = f"job {number}: {' '.join(overrides)}"
-    composed = job_config(config.copy(), choices, overrides)
+    composed = job_config(config, choices, overrides)
     store: Any = None
     try:
         errors = validate(here.door.plugins, composed)
-        resolved = plain(composed.config)
+        resolved = composed.resolved
         store, cache = here.store(resolved)
         facts = run_facts(Path(here.setting.folder), resolved["seed"], overrides, here.code)
         facts |= {"choices": {key: value for key, value in choices.items() if value is not None}, "job": number}
         if errors:
             raise Problems(errors)
-        runner = Runner(
-            here.door.plugins, resolved, recorded(composed.config), store, Display(quiet=True), cache, facts
-        )
+        runner = Runner(here.door.plugins, resolved, composed.recorded, store, Display(quiet=True), cache, facts)
         _, summary = runner.run(until=UNTIL)
     except (KeyboardInterrupt, SystemExit):
         raise
@@ -223,8 +227,8 @@ def job(config: DictConfig) -> float:
                 task=str(config.task.name),
                 name=composed.config.name,
                 group=config.group,
-                config=recorded(composed.config),
-                unresolved=recorded(composed.config),
+                config=composed.recorded,
+                unresolved=composed.recorded,
                 facts=facts,
             )
             store.finish_run(run_id, "failed", {"error": text})
