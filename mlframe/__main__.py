@@ -9,7 +9,7 @@ import sys
 def main() -> None:
     """Run the command line and exit with its code."""
     # Idle OpenMP threads otherwise spin on their processor: beside any other work, LightGBM then slows down tenfold.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from mlframe.cli import main as door
 
     sys.exit(door(sys.argv[1:]))
