@@ -3,7 +3,7 @@
 Read Parquet, check with Pandera, cut stratified folds and a holdout, then for each fold featurize, fit LightGBM with
 early stopping on a share of the train rows, and judge; fit again, judge on the holdout, save. No mlframe.
 
-    python benchmarks/handwritten_table.py TABLE_PARQUET OUT_FOLDER [--folds 3] [--rounds 200] [--wandb]
+    python benchmarks/handwritten_table.py TABLE_PARQUET OUT_FOLDER [--folds 5] [--rounds 200] [--wandb]
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--wandb", action="store_true")
     arguments = parser.parse_args()
