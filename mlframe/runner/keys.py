@@ -93,11 +93,11 @@ def code_identity(address: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         found = _module(name)
         if found is None:
             continue
-        file, source, imported = found
+        file, source = found
         if package != "mlframe" and "site-packages" in Path(file).parts and name != start:
             continue
         seen[name] = source
-        for other in imported:
+        for other in _imports(name):
             root = other.partition(".")[0]
             if root == package or (root != "mlframe" and _beside(file, root)):
                 waiting.append(other)
@@ -111,16 +111,15 @@ def code_identity(address: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 @cache
-def _module(name: str) -> tuple[str, bytes, tuple[str, ...]] | None:
-    """Return file, source and imported names of a module that is Python source."""
+def _module(name: str) -> tuple[str, bytes] | None:
+    """Return file and source of a module that is Python source."""
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
         return None
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return None
-    source = Path(spec.origin).read_bytes()
-    return spec.origin, source, tuple(_imports(source, name, bool(spec.submodule_search_locations)))
+    return spec.origin, Path(spec.origin).read_bytes()
 
 
 def _beside(file: str, root: str) -> bool:
@@ -129,18 +128,24 @@ def _beside(file: str, root: str) -> bool:
     return "site-packages" not in folder.parts and ((folder / f"{root}.py").is_file() or (folder / root).is_dir())
 
 
-def _imports(source: bytes, module: str, is_package: bool) -> Iterator[str]:
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """Return the full names that a module imports."""
+    found = _module(module)
+    assert found is not None
+    file, source = found
+    names: list[str] = []
     for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                parents = module.split(".") if is_package else module.split(".")[:-1]
+                parents = module.split(".") if Path(file).name == "__init__.py" else module.split(".")[:-1]
                 parents = parents[: len(parents) - node.level + 1]
                 base = ".".join([*parents, base] if base else parents)
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(names)
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
@@ -163,10 +168,13 @@ def version_of(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        names = _distributions().get(package)
-        return metadata.version(names[0]) if names else None
+        return next((found.version for found in metadata.distributions() if _holds(found, package)), None)
 
 
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
+def _holds(distribution: metadata.Distribution, package: str) -> bool:
+    """Whether a distribution installs a package; its list of files is searched as text, parsing all takes too long."""
+    declared = distribution.read_text("top_level.txt")
+    if declared is not None:
+        return package in declared.split()
+    files = "\n" + (distribution.read_text("RECORD") or "")
+    return f"\n{package}/" in files or f"\n{package}.py," in files
