@@ -16,7 +16,7 @@ import numpy as np
 import pandera.polars as pa
 import polars as pl
 import scipy.sparse as sp
-from handwritten_parts import FIGURES, LGBM, Tracker, category_codes, fit_categories, judge, save_booster
+from handwritten_parts import FIGURES, LGBM, Tracker, category_codes, fit_categories, judge, save
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 NUMBERS = ["n_to", "is_reply", "n_parts", "n_attachments", "has_html", "n_links", "n_chars"]
@@ -72,17 +72,6 @@ class Features:
         # LightGBM reads an entry that is not stored as zero, so zeros need no place.
         return sp.hstack([sp.csr_matrix(dense), *texts], format="csr", dtype=np.float32)
 
-    def save(self, folder: Path) -> None:
-        """Write what `transform` needs as JSON."""
-        record = {
-            "categories": self.categories,
-            "texts": {
-                name: {"terms": v.get_feature_names_out().tolist(), "idf": v.idf_.tolist()}
-                for name, v in self.texts.items()
-            },
-        }
-        (folder / "features.json").write_text(json.dumps(record))
-
 
 def documents(rows: pl.DataFrame, name: str) -> list[str]:
     """Return a text column with missing texts as empty ones."""
@@ -134,8 +123,7 @@ def main() -> None:
         model = lgb.LGBMClassifier(**parameters | {"n_estimators": round(np.median(rounds))})
         model.fit(features.fit_transform(frame[:development]), y[:development], categorical_feature=categorical)
         holdout = judge(y[development:], model.predict_proba(features.transform(frame[development:]))[:, 1])
-        features.save(arguments.out)
-        save_booster(model, arguments.out)
+        save(features, model, arguments.out)
         (arguments.out / "figures.json").write_text(json.dumps({"folds": scores, "holdout": holdout}))
         tracker.figures(scores, holdout)
     print(json.dumps({"rounds": rounds, "folds": scores["roc_auc"], "holdout": holdout["roc_auc"]}))

@@ -40,10 +40,11 @@ def judge(y: np.ndarray, said: np.ndarray) -> dict[str, float]:
 
 def fit_categories(rows: pl.DataFrame, names: list[str]) -> dict[str, list[str]]:
     """Return each column's values that five rows or more have, most frequent first, at most 249."""
-    return {
-        name: rows[name].drop_nulls().value_counts(sort=True).filter(pl.col("count") >= 5).head(249)[name].to_list()
-        for name in names
-    }
+    kept = {}
+    for name in names:
+        counts = rows[name].drop_nulls().value_counts().filter(pl.col("count") >= 5)
+        kept[name] = counts.sort(["count", name], descending=[True, False]).head(249)[name].to_list()
+    return kept
 
 
 def category_codes(rows: pl.DataFrame, categories: dict[str, list[str]]) -> np.ndarray:
@@ -56,9 +57,11 @@ def category_codes(rows: pl.DataFrame, categories: dict[str, list[str]]) -> np.n
     return rows.select(columns).to_numpy()
 
 
-def save_booster(model: Any, folder: Path) -> None:
-    """Write the trees in LightGBM's own format."""
-    model.booster_.save_model(folder / "model.txt")
+def save(features: Any, model: Any, folder: Path) -> None:
+    """Write what predicts, in the format that scikit-learn's guide recommends where a pickle may not be trusted."""
+    import skops.io
+
+    skops.io.dump({"features": features, "model": model}, folder / "model.skops")
 
 
 class Tracker:

@@ -19,9 +19,10 @@ def run_task(door: Door, composed: Composed) -> int:
     from mlframe.door import GATE
     from mlframe.runner.display import Display, summary_rows, summary_table
     from mlframe.runner.facts import run_facts
-    from mlframe.runner.limits import parse_size
+    from mlframe.runner.limits import collect_garbage, parse_size
     from mlframe.runner.run import Runner
 
+    collect_garbage()
     config, unresolved = composed.resolved, composed.recorded
     os.environ.setdefault("POLARS_MAX_THREADS", str(config["resources"]["threads"]))
     limit = parse_size(config["store"]["cache_size"], where="store.cache_size")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 from mlframe.config.schema import available_cpus
 from mlframe.errors import LimitError, ParameterError
 
-__all__ = ["Limits", "memory_in_use", "parse_size", "peak_memory"]
+__all__ = ["Limits", "collect_garbage", "memory_in_use", "parse_size", "peak_memory"]
 
 UNITS = {
     "": 1,
@@ -51,6 +52,13 @@ def parse_size(text: str | int | None, *, where: str) -> int | None:
     if size <= 0:
         raise ParameterError("Not a size of memory", value=text, where=where, hint="write it like 500MB or 8GB")
     return size
+
+
+def collect_garbage() -> None:
+    """Turn garbage collection on where `__main__` turned it off; what was made until now is never looked at again."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def peak_memory() -> int:

@@ -51,7 +51,9 @@ def multirun(door: Door) -> int:
     from omegaconf import OmegaConf
 
     from mlframe.config.schema import plain
+    from mlframe.runner.limits import collect_garbage
 
+    collect_garbage()
     jobs = expand([word for word in door.overrides if not word.startswith("hydra")])
     first = check(door, jobs)
     config = plain(first.config)
