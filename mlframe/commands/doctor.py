@@ -72,8 +72,7 @@ def checks(door: Any) -> Iterator[tuple[bool | None, str, str]]:
     for item in door.plugins.registry:
         if item.distribution == "mlframe":
             continue
-        for target in item.component.targets():
-            module = target.partition(":")[0]
+        for module in sorted({target.partition(":")[0] for target in item.component.targets()}):
             try:
                 importlib.import_module(module)
                 yield True, f"{item.group}/{item.component.name}", f"imports ({item.origin})"

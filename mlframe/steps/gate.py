@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,10 @@ def champion_check(
     missing = [column for column in champion.inputs if column not in held.frame.columns]
     if missing:
         return unable(f"the data no longer has its columns {', '.join(missing)}")
+    with (folder / "environment.json").open(encoding="utf-8") as file:
+        then = (json.load(file).get("packages") or {}).get("polars")
+    if then != pl.__version__:  # polars promises equal row digests within one version only
+        return unable(f"the rows that it learned from were digested by polars {then}, this is {pl.__version__}")
     seen = np.load(folder / TRAINED_ROWS, allow_pickle=False)
     fresh = ~np.isin(row_digests(held.frame, champion.inputs), seen)
     if fresh.sum() < LEAST_ROWS:
