@@ -76,12 +76,14 @@ class Evaluation:
     Args:
         figures: name to value, for the figures that the evaluator declares and that can be computed here.
         charts: pictures.
-        tables: name to frame, small enough to read.
+        tables: name to frame, small enough to read; names that begin with `rows/` hold single rows of the data.
+        findings: what a person should know or do, each with its numbers.
     """
 
     figures: Mapping[str, Interval] = field(default_factory=dict)
     charts: Sequence[Chart] = ()
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,20 @@ class Judged:
         pipeline: the fitted pipeline, for evaluators that ask it again (importance); None for out-of-fold rows.
             It offers `predict(frame) -> Predictions`-like numbers; see `mlframe.pipeline.Pipeline`.
         table: the rows themselves, in the order of the predictions; None for out-of-fold rows.
-        pictures: whether charts and tables are wanted; figures always are.
+        oof: out-of-fold predictions of the development rows, for evaluators that look for errors without wearing the
+            holdout out; None while the folds themselves are scored.
+        oof_table: the rows of `oof`, in its order.
+        goal: the config's goal, so that an evaluator can speak in its values; empty when there is none.
+        pictures: whether charts, tables and findings are wanted; figures always are.
         intervals: whether figures need their intervals.
     """
 
     predictions: Predictions
     pipeline: Any = None
     table: Table | None = None
+    oof: Predictions | None = None
+    oof_table: Table | None = None
+    goal: Mapping[str, Any] = field(default_factory=dict)
     pictures: bool = True
     intervals: bool = True
 

@@ -84,7 +84,9 @@ class ReportInput:
         figures: part to figure name to interval (`folds`, `holdout`).
         declared: the figures' declarations by name.
         exploration: what `explore` gave, None when the task has no such step.
-        evaluation: charts and tables of the holdout.
+        evaluation: charts, tables and findings of the holdout and of the out-of-fold rows.
+        assessment: what `assess` gave (plain JSON values: findings, baselines, learning curve, verdict), None when the
+            task has no such step.
         gate: the verdict: {"passed": bool | None, "checks": [{"name", "passed", "value", "wanted", "evidence"}]}.
         version: the registered version (`email/7`), None when nothing was registered.
         promote: the command that promotes the version, None when there is nothing to promote.
@@ -102,6 +104,7 @@ class ReportInput:
     version: str | None
     promote: str | None
     folder: Path
+    assessment: Mapping[str, Any] | None = None
 
 
 class Reporter(ABC):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from mlframe.contracts import Chart, Evaluation, Interval, Judged, Step
+from mlframe.contracts import Chart, Evaluation, Finding, Interval, Judged, Predictions, Step
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.steps.fit import check_finite
 from mlframe.steps.records import pack_evaluation
@@ -19,8 +20,8 @@ class Evaluate(Step):
     """Gives `holdout` (predictions) and `evaluation` (figures, charts, tables)."""
 
     summary = "judges the pipeline on the holdout"
-    reads = ("evaluators",)
-    needs = ("pipeline", "labelled", "labels", "learning", "split")
+    reads = ("evaluators", "goal")
+    needs = ("pipeline", "labelled", "labels", "learning", "split", "oof")
     gives = {"holdout": "frame", "evaluation": "json"}
 
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
@@ -39,7 +40,9 @@ class Evaluate(Step):
         figures: dict[str, Interval] = {}
         charts: list[Chart] = []
         tables: dict[str, pl.DataFrame] = {}
-        judged = Judged(predictions, pipeline, held)
+        findings: list[Finding] = []
+        oof = Predictions(inputs["oof"], learning.task, learning.classes, "folds")
+        judged = Judged(predictions, pipeline, held, oof, _rows_of(table, oof), context.config["goal"])
         for key, evaluator in context.components("evaluators"):
             if learning.task not in evaluator.tasks:
                 continue
@@ -48,13 +51,27 @@ class Evaluate(Step):
             figures.update(found.figures)
             charts.extend(found.charts)
             tables.update(found.tables)
+            findings.extend(found.findings)
+        for finding in findings:
+            if finding.severity != "info":
+                context.say(f"{finding.severity}: {finding.text}")
         split_key = context.keys["split"]
         context.store.record_holdout(context.run.id, data_fingerprint=context.keys["rows"], split_key=split_key)
         uses = context.store.holdout_uses(split_key)
         if uses > 1:
             context.say(f"this holdout has now been read by {uses} runs; figures chosen on it grow optimistic")
-        return {"holdout": predictions.frame, "evaluation": pack_evaluation(Evaluation(figures, charts, tables))}
+        return {
+            "holdout": predictions.frame,
+            "evaluation": pack_evaluation(Evaluation(figures, charts, tables, findings)),
+        }
 
     def summarize(self, **given: Any) -> Mapping[str, Any]:
         """Return the holdout's figures."""
         return {"figures": {"holdout": given["evaluation"]["figures"]}}
+
+
+def _rows_of(table: Table, predictions: Predictions) -> Table:
+    """Return the rows that predictions are about, in their order."""
+    order = np.argsort(table.row_ids, kind="stable")
+    wanted = predictions.frame["row_id"].to_numpy()
+    return table.take(order[np.searchsorted(table.row_ids, wanted, sorter=order)])

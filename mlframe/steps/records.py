@@ -19,6 +19,7 @@ def pack_evaluation(evaluation: Evaluation) -> dict[str, Any]:
         "figures": {name: asdict(value) for name, value in evaluation.figures.items()},
         "charts": [asdict(chart) for chart in evaluation.charts],
         "tables": {name: _columns(frame) for name, frame in evaluation.tables.items()},
+        "findings": [asdict(finding) for finding in evaluation.findings],
     }
 
 
@@ -28,6 +29,7 @@ def unpack_evaluation(record: Mapping[str, Any]) -> Evaluation:
         figures_of(record["figures"]),
         [Chart(**chart) for chart in record["charts"]],
         {name: pl.DataFrame(columns, strict=False) for name, columns in record["tables"].items()},
+        [Finding(**finding) for finding in record["findings"]],
     )
 
 

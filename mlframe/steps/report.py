@@ -18,7 +18,7 @@ class Report(Step):
     summary = "writes files for people"
     reads = ("reporters", "goal")
     needs = ("scores", "learning", "labelled", "split")
-    needs_if_present = ("exploration", "evaluation", "verdict", "version", "verification", "fitting")
+    needs_if_present = ("exploration", "evaluation", "verdict", "version", "verification", "fitting", "assessment")
     gives = {"report": "value"}
     cached = False
 
@@ -55,6 +55,7 @@ class Report(Step):
                 version=inputs["version"],
                 promote=context.summary.get("promote"),
                 folder=folder,
+                assessment=inputs["assessment"],
             )
             try:
                 files[key] = [str(path) for path in reporter.report(material)]
