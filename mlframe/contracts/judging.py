@@ -98,7 +98,7 @@ class Judged:
         oof: out-of-fold predictions of the development rows, for evaluators that look for errors without wearing the
             holdout out; None while the folds themselves are scored.
         oof_table: the rows of `oof`, in its order.
-        goal: the config's goal, so that an evaluator can speak in its values; empty when there is none.
+        goal: `metric` and `value` of the config's goal, so that an evaluator can speak in them; None where not given.
         pictures: whether charts, tables and findings are wanted; figures always are.
         intervals: whether figures need their intervals.
     """

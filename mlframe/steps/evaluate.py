@@ -20,7 +20,7 @@ class Evaluate(Step):
     """Gives `holdout` (predictions) and `evaluation` (figures, charts, tables)."""
 
     summary = "judges the pipeline on the holdout"
-    reads = ("evaluators", "goal")
+    reads = ("evaluators", "goal.metric", "goal.value")
     needs = ("pipeline", "labelled", "labels", "learning", "split", "oof")
     gives = {"holdout": "frame", "evaluation": "json"}
 
@@ -42,7 +42,8 @@ class Evaluate(Step):
         tables: dict[str, pl.DataFrame] = {}
         findings: list[Finding] = []
         oof = Predictions(inputs["oof"], learning.task, learning.classes, "folds")
-        judged = Judged(predictions, pipeline, held, oof, _rows_of(table, oof), context.config["goal"])
+        goal = {key: context.config["goal"].get(key) for key in ("metric", "value")}
+        judged = Judged(predictions, pipeline, held, oof, _rows_of(table, oof), goal)
         for key, evaluator in context.components("evaluators"):
             if learning.task not in evaluator.tasks:
                 continue

@@ -21,8 +21,8 @@ from mlframe.store.guard import guarded
 
 __all__ = ["SCHEMA_VERSION", "Database", "now", "to_json"]
 
-SCHEMA_VERSION = 1
-"""Version of the tables below; a change that older code cannot read raises it."""
+SCHEMA_VERSION = 2
+"""Version of the tables below; a change that older code cannot read raises it. Version 2 added sweeps and their jobs."""
 
 TABLES = sa.MetaData()
 _moment = sa.String(40)
@@ -139,6 +139,27 @@ holdout_uses = sa.Table(
     sa.Column("data_fingerprint", sa.Text, nullable=False),
     sa.Column("when", _moment, nullable=False),
 )
+sweeps = sa.Table(
+    "mlframe_sweeps",
+    TABLES,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, index=True),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("started", _moment, nullable=False, index=True),
+    sa.Column("finished", _moment),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("pid_started", sa.Text),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+sweep_jobs = sa.Table(
+    "mlframe_sweep_jobs",
+    TABLES,
+    sa.Column("sweep_id", sa.ForeignKey(sweeps.c.id), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("record", sa.JSON, nullable=False),
+)
 
 
 def now() -> str:
@@ -224,6 +245,8 @@ class Database:
             if not create:
                 raise _absent(self.where)
             found = self._create()
+        if found < SCHEMA_VERSION:
+            found = self._upgrade()
         if found > SCHEMA_VERSION:
             raise StoreError(
                 f"The store was made by a newer mlframe: its schema is version {found}, this mlframe knows "
@@ -275,6 +298,14 @@ class Database:
                 TABLES.create_all(connection)
                 connection.execute(meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
                 found = SCHEMA_VERSION
+        return found
+
+    def _upgrade(self) -> int:
+        """Add the tables that a store of an older mlframe lacks; what is in it stays as it is."""
+        with self.write("bringing the store up to date", durable=True) as connection:
+            TABLES.create_all(connection)
+            found = max(_schema_version(connection) or 0, SCHEMA_VERSION)
+            connection.execute(meta.update().where(meta.c.key == "schema").values(value=str(found)))
         return found
 
     def _switch_to_wal(self) -> None:

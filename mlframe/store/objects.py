@@ -20,7 +20,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LocalObjects", "Objects", "RemoteObjects", "digest_of", "flush_folder", "process_alive"]
+__all__ = [
+    "LocalObjects",
+    "Objects",
+    "RemoteObjects",
+    "digest_of",
+    "flush_folder",
+    "process_alive",
+    "process_start",
+    "same_process",
+]
 
 STAMP = 946_684_800_000_000_000
 """Modification time of every object, in nanoseconds: 2000-01-01 UTC. Any later write changes it."""
@@ -58,6 +67,22 @@ def process_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def process_start(pid: int) -> str | None:
+    """Return when a process began, in ticks since the machine did; None where the system does not say.
+
+    Process numbers are used again; with this one they are not mistaken for each other.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+def same_process(pid: int, started: str | None) -> bool:
+    """Tell whether the process of this machine with that number and beginning is still there."""
+    return process_alive(pid) and process_start(pid) == started
 
 
 class Objects(ABC):

@@ -7,7 +7,6 @@ import secrets
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mlframe.errors import UnknownNameError
 from mlframe.store import metadata as db
-from mlframe.store.objects import process_alive
+from mlframe.store.objects import process_start, same_process
 
 __all__ = ["Runs"]
 
@@ -55,7 +54,7 @@ class Runs:
                 "started": db.now(),
                 "host": socket.gethostname(),
                 "pid": pid,
-                "pid_started": _process_start(pid),
+                "pid_started": process_start(pid),
                 "config": config,
                 "unresolved": unresolved,
                 "facts": facts,
@@ -159,7 +158,7 @@ class Runs:
         mine = sa.and_(db.runs.c.status == "running", db.runs.c.host == socket.gethostname())
         with self._database.read("looking for interrupted runs") as connection:
             rows = connection.execute(sa.select(db.runs.c.id, db.runs.c.pid, db.runs.c.pid_started).where(mine)).all()
-        gone = [row.id for row in rows if not process_alive(row.pid) or _process_start(row.pid) != row.pid_started]
+        gone = [row.id for row in rows if not same_process(row.pid, row.pid_started)]
         if gone:
             with self._database.write("marking interrupted runs") as connection:
                 still = sa.and_(db.runs.c.id.in_(gone), db.runs.c.status == "running")
@@ -179,14 +178,3 @@ class Runs:
 def _as_dict(row: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(row)
     return {**values.pop("extra"), **values}
-
-
-def _process_start(pid: int) -> str | None:
-    """Return when a process began, in ticks since the machine did; None where the system does not say.
-
-    Process numbers are used again; with this one they are not mistaken for each other.
-    """
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return None

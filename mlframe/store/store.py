@@ -1,4 +1,4 @@
-"""The store as the runner and the commands see it: one class in front of runs, step cache and versions."""
+"""The store as the runner and the commands see it: one class in front of runs, sweeps, step cache and versions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mlframe.store.guard import guarded
 from mlframe.store.metadata import Database
 from mlframe.store.objects import LocalObjects, Objects, RemoteObjects
 from mlframe.store.runs import Runs
+from mlframe.store.sweeps import Sweeps
 from mlframe.store.versions import ANY, CHAMPION, Versions
 
 __all__ = ["Store"]
@@ -38,6 +39,7 @@ class Store:
         self._codecs = Codecs()
         self._artifacts = Artifacts(database, objects, self._codecs)
         self._runs = Runs(database)
+        self._sweeps = Sweeps(database)
         self._versions = Versions(database, objects)
 
     @classmethod
@@ -191,6 +193,48 @@ class Store:
     def holdout_uses(self, split_key: str) -> int:
         """Return how many runs have seen the holdout of a split."""
         return self._runs.holdout_uses(split_key)
+
+    # ---------------------------------------------------------------------------------------------------- sweeps
+
+    def start_sweep(self, name: str, record: Mapping[str, Any]) -> str:
+        """Record that a sweep has begun in this process.
+
+        Args:
+            name: name of the model.
+            record: what was asked for (plain JSON values).
+
+        Returns:
+            The sweep's id, such as `sweep-20261123-101502-4f2a`.
+        """
+        return self._sweeps.start(name, record)
+
+    def claim_sweep(self, sweep_id: str) -> None:
+        """Make this process the owner of a sweep that it goes on with.
+
+        Raises:
+            StoreError: another process works on it now.
+        """
+        self._sweeps.claim(sweep_id)
+
+    def update_sweep(self, sweep_id: str, status: str | None = None, **json_fields: Any) -> None:
+        """Set a sweep's status (`running`, `finished`, `failed`, `interrupted`) and fields of its record."""
+        self._sweeps.update(sweep_id, status, json_fields)
+
+    def put_sweep_job(self, sweep_id: str, number: int, status: str, record: Mapping[str, Any]) -> None:
+        """Write the whole record of a job: `waiting`, `running`, `finished`, `pruned`, `failed` or `killed`."""
+        self._sweeps.put_job(sweep_id, number, status, record)
+
+    def sweep(self, reference: str) -> dict[str, Any]:
+        """Return a sweep by its id, the beginning of it, or `last`; one whose process has gone is `interrupted`.
+
+        Raises:
+            UnknownNameError: no sweep, or more than one, is meant.
+        """
+        return self._sweeps.one(reference)
+
+    def sweep_jobs(self, sweep_id: str) -> list[dict[str, Any]]:
+        """Return the records of a sweep's jobs by number."""
+        return self._sweeps.jobs(sweep_id)
 
     # ------------------------------------------------------------------------------------------------ step cache
 

@@ -140,9 +140,9 @@ def test_a_store_that_is_not_there_is_not_made_unasked(tmp_path: Path):
 def test_a_newer_store_is_refused_with_both_versions(tmp_path: Path):
     Store.open(str(tmp_path)).close()
     with sqlite3.connect(tmp_path / "mlframe.db") as connection:
-        connection.execute("UPDATE mlframe_meta SET value = '2'")
+        connection.execute("UPDATE mlframe_meta SET value = '99'")
     connection.close()
-    with pytest.raises(StoreError, match=r"version 2, this mlframe knows version 1") as caught:
+    with pytest.raises(StoreError, match=r"version 99, this mlframe knows version 2") as caught:
         Store.open(str(tmp_path))
     assert "upgrade mlframe" in str(caught.value)
 
