@@ -10,8 +10,9 @@ MlframeError                    anything that mlframe itself raises
 │   ├── StoreError              (OSError)        the store cannot be opened, written or trusted
 │   ├── BundleError             (ValueError)     a bundle is damaged, unsafe or made by something else
 │   └── Problems                                 several of the above, shown together
-└── StepError                   (RuntimeError)   a component failed: exit 1, original chained, traceback in the run's log
-    └── LimitError              (TimeoutError)   a step passed its limit of time or memory
+├── StepError                   (RuntimeError)   a component failed: exit 1, original chained, traceback in the run's log
+│   └── LimitError              (TimeoutError)   a step passed its limit of time or memory
+└── Pruned                                       a job of a sweep was ended early: no error, but an end
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = [
     "ParameterError",
     "PluginError",
     "Problems",
+    "Pruned",
     "StepError",
     "StoreError",
     "UnknownNameError",
@@ -184,6 +186,10 @@ class LimitError(StepError, TimeoutError):
 
     def __str__(self) -> str:  # TimeoutError is an OSError, which formats its own arguments
         return str(self.args[0])
+
+
+class Pruned(MlframeError):
+    """A job of a sweep was ended early because others are ahead of it."""
 
 
 def _numbered(number: int, error: MlframeError) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -20,17 +20,18 @@ from mlframe.runner.limits import parse_size
 __all__ = ["check_types", "validate"]
 
 
-def validate(plugins: Plugins, composed: Composed) -> list[MlframeError]:
+def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | None = None) -> list[MlframeError]:
     """Check a composed config: types, words, names, and the parameters of every component that the task uses.
 
     Args:
         plugins: the loaded plugins.
         composed: the config.
+        changed: dotted keys whose values differ from those of a config that was checked before; None checks all.
 
     Returns:
         Every mistake.
     """
-    errors = check_types(composed)
+    errors = check_types(composed, changed)
     raw = composed.raw
     steps = pick(raw, "task.steps") or {}
     if steps.get("ingest") is not None and not pick(raw, "data.source"):
@@ -55,6 +56,8 @@ def validate(plugins: Plugins, composed: Composed) -> list[MlframeError]:
     task = config["goal"].get("task")
     for group in _used(plugins, steps):
         key = group.replace("/", ".")
+        if changed is not None and not any(name.startswith(f"{key}.") for name in changed):
+            continue
         node = pick(config, key)
         if group in PLURAL:
             for name, entry in entries(node):
@@ -65,10 +68,11 @@ def validate(plugins: Plugins, composed: Composed) -> list[MlframeError]:
         else:
             errors.extend(_bind(plugins, group, node, key, task if group == "model" else None))
     for name, options in (config.get("task") or {}).get("steps", {}).items():
-        if options is not None:
+        if options is not None and changed is None:
             errors.extend(_bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None))
     errors.extend(_check_limits(config))
-    if not errors and "score" in config["task"]["steps"]:
+    figures = changed is None or any(name.startswith(("goal.", "evaluators.")) for name in changed)
+    if not errors and figures and "score" in config["task"]["steps"]:
         errors.extend(_check_figures(plugins, config))
     return [_from_command_line(composed, error) for error in errors]
 
@@ -155,15 +159,19 @@ def _mended(config: DictConfig, errors: Iterable[MlframeError]) -> DictConfig:
     return copy
 
 
-def check_types(composed: Composed) -> list[MlframeError]:
-    """Check the values of the keys that the core reads."""
-    config = composed.config
+def check_types(composed: Composed, changed: Collection[str] | None = None) -> list[MlframeError]:
+    """Check the values of the keys that the core reads; with `changed`, only of those keys."""
     errors: list[MlframeError] = []
+    roots = {field.name for field in fields(Config)}
+    if changed is not None and not any(name.partition(".")[0] in roots for name in changed):
+        return errors
     schema = OmegaConf.structured(Config)
     for key, value in _leaves(composed.raw, schema):
+        if changed is not None and not any(name == key or name.startswith(f"{key}.") for name in changed):
+            continue
         if isinstance(value, str) and "${" in value:
             try:
-                value = OmegaConf.select(config, key, throw_on_missing=False)
+                value = OmegaConf.select(composed.config, key, throw_on_missing=False)
             except OmegaConfBaseException:
                 continue  # reported by plain()
         try:

@@ -20,7 +20,7 @@ from mlframe.contracts.judging import (
     Interval,
     Judged,
 )
-from mlframe.contracts.learning import TASKS, Adapter, Features, Featurizer, Part, Predictions, Stop, Wants
+from mlframe.contracts.learning import TASKS, Adapter, Features, Featurizer, Part, Predictions, Stop, Told, Wants
 from mlframe.contracts.steps import Step
 from mlframe.contracts.telling import Reporter, ReportInput, RunInfo, Tracker
 
@@ -54,6 +54,7 @@ __all__ = [
     "Splitter",
     "Step",
     "Stop",
+    "Told",
     "Tracker",
     "Validation",
     "Validator",

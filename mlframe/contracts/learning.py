@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     Array: TypeAlias = npt.NDArray[Any]
     Matrix: TypeAlias = npt.NDArray[Any] | sp.csr_matrix
 
-__all__ = ["TASKS", "Adapter", "Features", "Featurizer", "Part", "Predictions", "Stop", "Wants"]
+__all__ = ["TASKS", "Adapter", "Features", "Featurizer", "Part", "Predictions", "Stop", "Told", "Wants"]
 
 
 TASKS = ("binary", "multiclass", "regression")
 """The learning tasks."""
+
+Told = Callable[[int, float, bool], None]
+"""Hears of a boosted model's rounds: round, value, whether higher is better."""
 
 Part = Literal["folds", "holdout", "live"]
 """Which rows a figure was measured on."""
@@ -95,12 +99,15 @@ class Stop:
         target: codes or values, shape (rows,).
         weight: shape (rows,) or None.
         rounds: stop when this many rounds bring nothing better.
+        told: to be called now and then (after rounds 25, 50, 100, …) with the round, the loss or score on these rows
+            and whether higher is better; what it raises ends the training. None when nobody asks.
     """
 
     matrix: Matrix
     target: Array
     weight: Array | None
     rounds: int
+    told: Told | None = None
 
 
 class Adapter:

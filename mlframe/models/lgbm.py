@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import clone
 
-from mlframe.contracts import Adapter, Features, Stop
+from mlframe.contracts import Adapter, Features, Stop, Told
 
 if TYPE_CHECKING:
     from mlframe.contracts import Array, Matrix
@@ -20,6 +20,8 @@ __all__ = ["LgbmAdapter", "check"]
 
 POSITIVE = ("num_leaves", "learning_rate", "n_estimators", "subsample_for_bin", "max_bin")
 NOT_NEGATIVE = ("min_split_gain", "min_child_weight", "min_child_samples", "subsample_freq", "reg_alpha", "reg_lambda")
+FIRST_TOLD = 25
+"""The first round that is told; then every doubling."""
 SHARES = ("subsample", "colsample_bytree")
 
 
@@ -97,7 +99,22 @@ def _watch(estimator: Any, target: Array, stop: Stop) -> dict[str, Any]:
     if not len(truth):
         return {}
     weights = None if weight is None else [weight]
-    watched = {"eval_sample_weight": weights, "callbacks": [lightgbm.early_stopping(stop.rounds, verbose=False)]}
+    callbacks: list[Any] = [lightgbm.early_stopping(stop.rounds, verbose=False)]
+    if stop.told is not None:
+        callbacks.append(_teller(stop.told))
+    watched = {"eval_sample_weight": weights, "callbacks": callbacks}
     if "eval_X" in inspect.signature(estimator.fit).parameters:
         return {"eval_X": matrix, "eval_y": truth, **watched}
     return {"eval_set": [(matrix, truth)], **watched}  # LightGBM before 4.7
+
+
+def _teller(told: Told) -> Callable[[Any], None]:
+    """Return a callback that tells rounds 25, 50, 100, …: early ones soon, late ones seldom."""
+
+    def tell(env: Any) -> None:
+        done = env.iteration + 1
+        if done >= FIRST_TOLD and (done // FIRST_TOLD).bit_count() == 1 and done % FIRST_TOLD == 0:
+            _, _, value, higher = env.evaluation_result_list[0][:4]
+            told(done, float(value), bool(higher))
+
+    return tell

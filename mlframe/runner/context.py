@@ -33,6 +33,10 @@ class Context:
         progress: shows how far a long step has come: done, total, text.
         keys: artifact name to cache key.
         summary: what the end of the run prints and `show` repeats; steps add to it.
+        unresolved: the config as it is recorded.
+        until: the step that the run ends at, None for the whole task; a job of a sweep ends at its score.
+        checkpoint: told how well a candidate does while it is fitted: name of the place, value, whether higher is
+            better; a sweep raises `Pruned` in it to end the job. None where nobody asks.
     """
 
     config: Mapping[str, Any]
@@ -46,6 +50,8 @@ class Context:
     keys: dict[str, str] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     unresolved: Mapping[str, Any] = field(default_factory=dict)
+    until: str | None = None
+    checkpoint: Callable[[str, float, bool], None] | None = None
 
     def component(self, group: str, *, task: str | None = None) -> Any:
         """Build the component that the config picks in a singular group."""

@@ -17,7 +17,7 @@ from typing import Any
 from mlframe.config.schema import available_cpus
 from mlframe.errors import LimitError, ParameterError
 
-__all__ = ["Limits", "collect_garbage", "memory_in_use", "parse_size", "peak_memory"]
+__all__ = ["Limits", "collect_garbage", "memory_in_use", "parse_duration", "parse_size", "peak_memory"]
 
 UNITS = {
     "": 1,
@@ -30,6 +30,8 @@ UNITS = {
     "GB": 1 << 30,
     "TB": 1 << 40,
 }
+
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 GRACE_SECONDS = 20.0
 """How long a step that passed its limit may take to notice, before the process ends itself."""
@@ -52,6 +54,24 @@ def parse_size(text: str | int | None, *, where: str) -> int | None:
     if size <= 0:
         raise ParameterError("Not a size of memory", value=text, where=where, hint="write it like 500MB or 8GB")
     return size
+
+
+def parse_duration(text: str | float | None, *, where: str) -> float | None:
+    """Return the seconds of a text such as `90`, `10m` or `1.5h`, None for None.
+
+    Raises:
+        ParameterError: the text is no duration.
+    """
+    if text is None:
+        return None
+    value = str(text).strip().lower()
+    try:
+        seconds = float(value.rstrip("smhd")) * SECONDS[value[len(value.rstrip("smhd")) :]]
+    except (ValueError, KeyError):
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise ParameterError("Not a duration", value=text, where=where, hint="write it like 90s, 10m or 2h")
+    return seconds
 
 
 def collect_garbage() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from mlframe.config.schema import pick
 from mlframe.contracts import RunInfo, Step, Tracker
-from mlframe.errors import MlframeError, StepError
+from mlframe.errors import MlframeError, Pruned, StepError
 from mlframe.plugins import Plugins
 from mlframe.runner.cache import Lazy, StepCache
 from mlframe.runner.context import Context
@@ -35,6 +35,8 @@ class Runner:
         store: the open store.
         display: shows steps and lines; see `mlframe.runner.display`.
         cache: the step cache; None makes one for this run.
+        facts: what the run's record keeps beside its config.
+        checkpoint: see `mlframe.runner.context.Context`.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Runner:
         display: Any,
         cache: StepCache | None = None,
         facts: Mapping[str, Any] | None = None,
+        checkpoint: Callable[[str, float, bool], None] | None = None,
     ) -> None:
         self.plugins, self.config, self.unresolved, self.store, self.display = (
             plugins,
@@ -57,6 +60,7 @@ class Runner:
         self.cache = cache or StepCache(store)
         self.cache.mode = config["cache"]
         self.facts = dict(facts or {})
+        self.checkpoint = checkpoint
 
     def run(self, until: str | None = None) -> tuple[RunInfo, dict[str, Any]]:
         """Run the task's steps.
@@ -101,6 +105,8 @@ class Runner:
             say=self.display.say,
             progress=self.display.progress,
             unresolved=self.unresolved,
+            until=until,
+            checkpoint=self.checkpoint,
         )
         context.summary["steps"] = {}
         status = "failed"
@@ -117,6 +123,9 @@ class Runner:
                 status = "finished"
         except KeyboardInterrupt:
             status = "interrupted"
+            raise
+        except Pruned:
+            status = "pruned"
             raise
         except BaseException as error:
             _write_traceback(info.folder, error)
@@ -214,6 +223,8 @@ class Runner:
         """Attach step, component and plugin to whatever fails inside."""
         try:
             yield
+        except Pruned:
+            raise
         except BaseException as error:
             self.display.failed(planned.name)
             try:
@@ -267,7 +278,7 @@ def _merge(summary: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 
 def _status(error: BaseException | None) -> str:
-    if error is None:
+    if error is None or isinstance(error, Pruned):
         return "finished"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 

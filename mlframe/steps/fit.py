@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mlframe.contracts import Features, Featurizer, Step, Stop, Wants
+from mlframe.contracts import Features, Featurizer, Judged, Predictions, Step, Stop, Told, Wants
 from mlframe.errors import ConfigError, StepError, UnknownNameError
 from mlframe.pipeline import Learning, Member, Pipeline, as_predictions, fit_estimator, wants_of
 from mlframe.runner.keys import digest
@@ -19,6 +19,9 @@ from mlframe.steps.records import declared_figures
 from mlframe.steps.score import the_metric
 from mlframe.steps.split import unpack
 from mlframe.table import Table
+
+TRIES = 5
+"""Rows that are predicted one by one to see how long that takes."""
 
 
 class Fit(Step):
@@ -44,7 +47,8 @@ class Fit(Step):
             featurized, cached = candidate.featurize(train, valid)
             hits += cached
             made = time.perf_counter()
-            member, rounds = candidate.fit(featurized, train)
+            # The first fold speaks for the rounds of all: the others cost as much and say the same.
+            member, rounds = candidate.fit(featurized, train, told=rounds_told(context) if index == 0 else None)
             outputs = member.outputs(featurized.judged.matrix, len(candidate.learning.classes))
             check_finite(outputs, context)
             labels = candidate.labels[valid]
@@ -60,18 +64,68 @@ class Fit(Step):
                 ).frame
             )
             members.append(member)
+            if context.checkpoint is not None:
+                tell(context, candidate.learning, parts[-1], index)
             fitting["folds"].append(
                 {
                     "featurize": made - began,
                     "fit": time.perf_counter() - made,
                     "rounds": rounds,
                     "features": len(member.names),
+                    "valid_share": len(valid) / (len(train) + len(valid)),
                 }
             )
         if hits:
             context.say(f"featurized folds from the cache: {hits} of {len(cut.folds)}")
         pipeline = Pipeline(members, candidate.learning, candidate.inputs())
+        fitting["latency_ms"] = latency(Pipeline(members[:1], candidate.learning), candidate.table.frame)
         return {"oof": pl.concat(parts), "members": pipeline, "fitting": fitting}
+
+    def summarize(self, **given: Any) -> Mapping[str, Any]:
+        """Return what fitting cost, and what one prediction costs."""
+        fitting = given["fitting"]
+        shares = [fold["valid_share"] for fold in fitting["folds"]]
+        return {
+            "fitting": {
+                "seconds": sum(fold["featurize"] + fold["fit"] for fold in fitting["folds"]),
+                "latency_ms": fitting["latency_ms"],
+                "valid_share": sum(shares) / len(shares),
+            }
+        }
+
+
+def tell(context: Any, learning: Learning, predictions: pl.DataFrame, fold: int) -> None:
+    """Tell whoever compares candidates how well a fold went.
+
+    Raises:
+        Pruned: others are so far ahead that the rest is not worth its time.
+    """
+    said = Predictions(predictions, learning.task, learning.classes, "folds")
+    declared = declared_figures(context, learning.task)
+    metric = the_metric(context.config["goal"].get("metric"), learning.task, declared)
+    for _, evaluator in context.components("evaluators"):
+        if learning.task in evaluator.tasks and metric in {figure.name for figure in evaluator.declares()}:
+            found = evaluator.evaluate(Judged(said, pictures=False, intervals=False)).figures.get(metric)
+            if found is not None:
+                context.checkpoint(f"fold {fold}", found.value, declared[metric].better == "higher")
+
+
+def rounds_told(context: Any) -> Told | None:
+    """Return what a boosted model tells its rounds to, None when nobody asks."""
+    checkpoint = context.checkpoint
+    if checkpoint is None:
+        return None
+    return lambda number, value, higher: checkpoint(f"round {number}", value, higher)
+
+
+def latency(pipeline: Pipeline, frame: pl.DataFrame) -> float:
+    """Return the milliseconds that one row takes, from frame to prediction: the quickest of a few tries."""
+    taken = []
+    for row in range(TRIES):
+        began = time.perf_counter()
+        pipeline.outputs(frame[row % frame.height : row % frame.height + 1])
+        taken.append(time.perf_counter() - began)
+    return 1000 * min(taken)
 
 
 def check_goal(context: Any, task: str) -> None:
@@ -205,13 +259,16 @@ class Candidate:
         stop = featurizer.transform(self.table.take(watch).frame) if len(watch) else None
         return Featurized(featurizer, learned, stop, featurizer.transform(self.table.take(judged).frame), learn, watch)
 
-    def fit(self, featurized: Featurized, train: Any, rounds: int | None = None) -> tuple[Member, int | None]:
+    def fit(
+        self, featurized: Featurized, train: Any, rounds: int | None = None, told: Told | None = None
+    ) -> tuple[Member, int | None]:
         """Fit the model on featurized rows.
 
         Args:
             featurized: the rows as numbers.
             train: positions of all train rows.
             rounds: train exactly so many rounds instead of stopping early.
+            told: told of the rounds of a boosted model that stops early.
 
         Returns:
             The fitted member, and the rounds it used (None when the model has none).
@@ -228,6 +285,7 @@ class Candidate:
                 self.target[featurized.stop_rows],
                 weight[featurized.stop_rows] if weighted else None,
                 self.context.config["fit"]["stop_rounds"],
+                told,
             )
         rows = featurized.learn_rows
         fit_estimator(

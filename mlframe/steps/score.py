@@ -25,6 +25,10 @@ class Score(Step):
     needs = ("oof", "learning")
     gives = {"scores": "json"}
 
+    def key(self, context: Any) -> Any:
+        """Return whether figures get intervals: a job of a sweep is compared by its folds, and there are many."""
+        return context.until
+
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
         """Ask each evaluator for its figures."""
         learning = Learning.from_record(inputs["learning"])
@@ -34,7 +38,8 @@ class Score(Step):
         folds: list[dict[str, Interval]] = []
         oof: pl.DataFrame = inputs["oof"]
         for (_,), frame in oof.group_by("fold", maintain_order=True):
-            judged = Judged(Predictions(frame, learning.task, learning.classes, "folds"), pictures=False)
+            said = Predictions(frame, learning.task, learning.classes, "folds")
+            judged = Judged(said, pictures=False, intervals=context.until is None)
             folds.append({name: value for judge in judges for name, value in judge.evaluate(judged).figures.items()})
         figures = {name: mean_of([fold[name] for fold in folds if name in fold]) for name in declared}
         return {

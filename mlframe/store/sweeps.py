@@ -50,7 +50,7 @@ class Sweeps:
         with self._database.write("taking the sweep up again", durable=True) as connection:
             mine = db.sweeps.c.id == sweep_id
             row = connection.execute(sa.select(db.sweeps).where(mine).with_for_update()).mappings().one()
-            if row["status"] == "running" and _alive(row):
+            if row["status"] == "running" and _alive(dict(row)):
                 raise StoreError(
                     f"The sweep {sweep_id} is running",
                     where=f"process {row['pid']} on {row['host']}",
