@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlframe.stats.associations import cramers_v, quantile_bins
 from mlframe.stats.bootstrap import Difference, Estimate, estimate, paired_bootstrap
+from mlframe.stats.comparison import MeanEstimate, PairedComparison, corrected_mean, holm, paired_comparison
 from mlframe.stats.curves import calibration_bins, confusion, precision_recall_points, roc_points, threshold_rows
 from mlframe.stats.measures import CLASSIFICATION, REGRESSION, Scores, figures
 
@@ -12,13 +13,18 @@ __all__ = [
     "REGRESSION",
     "Difference",
     "Estimate",
+    "MeanEstimate",
+    "PairedComparison",
     "Scores",
     "calibration_bins",
     "confusion",
+    "corrected_mean",
     "cramers_v",
     "estimate",
     "figures",
+    "holm",
     "paired_bootstrap",
+    "paired_comparison",
     "precision_recall_points",
     "quantile_bins",
     "roc_points",
