@@ -28,6 +28,7 @@ COMMANDS = (
     "promote",
     "rollback",
     "history",
+    "leaderboard",
     "new-plugin",
     "doctor",
 )

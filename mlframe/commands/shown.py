@@ -9,6 +9,11 @@ from typing import Any
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Print rows under column names; long values fold on a terminal and stay whole elsewhere."""
+    print(table_text(columns, rows, title=title), end="")
+
+
+def table_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> str:
+    """Return what `print_table` prints."""
     import sys
 
     from rich.box import SIMPLE_HEAD
@@ -22,7 +27,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
 
 
 def when(value: Any) -> str:

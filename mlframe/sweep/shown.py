@@ -1,0 +1,210 @@
+"""The leaderboard for people and trackers: text for a terminal, a page, pictures, a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlframe.sweep.leaderboard import SIGNS, Board, Row, is_number, short_names, size_text, tell
+
+if TYPE_CHECKING:
+    import polars as pl
+    from jinja2 import Template
+
+    from mlframe.contracts import Chart
+
+__all__ = ["charts", "frame", "render_html", "render_text"]
+
+SHOWN = 20
+"""Candidates that a terminal shows; the page has all."""
+
+
+def render_text(board: Board) -> str:
+    """Return the leaderboard as text for a terminal: table, failures once more, proposal and commands."""
+    from mlframe.commands.shown import table_text
+
+    parts = []
+    if board.rows:
+        columns = {
+            "": [f"{row.rank} {row.sign}" for row in board.rows],
+            "trial": [str(row.trial) for row in board.rows],
+            "candidate": [row.label for row in board.rows],
+            board.metric: [score_text(row.mean) for row in board.rows],
+            "std": [score_text(row.std) for row in board.rows],
+            "to the best": [_difference(row) for row in board.rows],
+            "trained": ["" if row.train_seconds is None else f"{row.train_seconds:.3g} s" for row in board.rows],
+            "latency": ["" if row.latency_ms is None else f"{row.latency_ms:.3g} ms" for row in board.rows],
+            "size": ["" if row.size_bytes is None else size_text(row.size_bytes) for row in board.rows],
+        }
+        kept = {name: cells for name, cells in columns.items() if any(cells)}
+        rows = list(zip(*kept.values(), strict=True))[:SHOWN]
+        parts.append(table_text(list(kept), rows, title=f"{board.sweep}  {board.name}: {summary(board)}").rstrip("\n"))
+        if len(board.rows) > SHOWN:
+            page = f"python -m mlframe leaderboard {board.sweep} --html leaderboard.html"
+            parts.append(f"{SHOWN} of {len(board.rows)} are shown; for all of them:\n  {page}")
+        parts.append("   ".join(f"{sign} {word}" for sign, word in SIGNS.items()))
+    else:
+        parts.append(f"{board.sweep}  {board.name}: no candidate has a score ({summary(board)})")
+    parts += [
+        f"FAILED: job {item.number}: {' '.join(item.overrides)}{f' (run {item.run})' if item.run else ''}\n"
+        + "\n".join(f"  {line}" for line in item.error.splitlines())
+        for item in board.failed
+    ]
+    if board.proposed:
+        parts.append(f"proposed: trial {board.proposed.trial} ({board.proposed.label}): {board.reason}")
+    if closing := _closing(board):
+        parts.append(closing)
+    parts += [f"{words}:\n  {command}" for words, command in _commands(board)]
+    return "\n".join(parts)
+
+
+def render_html(board: Board, charts: Sequence[Chart]) -> str:
+    """Return the leaderboard as one self-contained page.
+
+    Args:
+        board: the leaderboard.
+        charts: pictures to show, such as those of `charts`.
+    """
+    from mlframe.contracts import Interval
+
+    rows = [
+        {
+            "row": row,
+            "score": Interval(row.mean, row.low, row.high),
+            "std": score_text(row.std),
+            "difference": None
+            if row.difference is None or row.rank == 1
+            else Interval(row.difference, row.difference_low, row.difference_high),
+            "verdict": f"{row.sign} {SIGNS[row.sign]}",
+            "proposed": row == board.proposed,
+            "size": "" if row.size_bytes is None else size_text(row.size_bytes),
+        }
+        for row in board.rows
+    ]
+    return _template().render(
+        board=board,
+        rows=rows,
+        summary=summary(board),
+        proposed=next((item for item in rows if item["proposed"]), None),
+        closing=_closing(board),
+        commands=_commands(board),
+        costs={
+            name: any(getattr(row, name) is not None for row in board.rows)
+            for name in ("train_seconds", "latency_ms", "size_bytes")
+        },
+        charts=charts,
+    )
+
+
+@cache
+def _template() -> Template:
+    from mlframe.charts.page import environment
+
+    return environment(Path(__file__).parent / "templates").get_template("leaderboard.html")
+
+
+def charts(board: Board) -> list[Chart]:
+    """Return the pictures: score against latency (else training time), best so far, parallel coordinates."""
+    from mlframe.charts.sweeps import Axis, Candidate, history, parallel, pareto
+
+    if not board.rows:
+        return []
+    drawn = []
+    for cost, words in (("latency_ms", "milliseconds a prediction"), ("train_seconds", "seconds of training")):
+        known = [row for row in board.rows if (getattr(row, cost) or 0) > 0]
+        if known:
+            points = [
+                Candidate(str(row.trial), row.mean, row.low, row.high, getattr(row, cost), row == board.proposed)
+                for row in known
+            ]
+            drawn.append(pareto(points, metric=board.metric, better=board.better, cost=words))
+            break
+    axes = [Axis(name, [row.values.get(key) for row in board.rows]) for key, name in short_names(board.varied).items()]
+    scores = [row.mean for row in board.rows]
+    drawn.append(history([row.trial for row in board.rows], scores, metric=board.metric, better=board.better))
+    drawn.append(parallel(axes, scores, metric=board.metric, better=board.better))
+    return drawn
+
+
+def frame(board: Board) -> pl.DataFrame:
+    """Return the candidates as a frame, one row each, the swept values in columns under their own keys."""
+    import polars as pl
+
+    fields = {
+        "rank": pl.Int64,
+        "trial": pl.Int64,
+        "label": pl.String,
+        "mean": pl.Float64,
+        "std": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "difference": pl.Float64,
+        "difference_low": pl.Float64,
+        "difference_high": pl.Float64,
+        "p_value": pl.Float64,
+        "tied": pl.Boolean,
+        "train_seconds": pl.Float64,
+        "latency_ms": pl.Float64,
+        "size_bytes": pl.Float64,
+    }
+    columns = [pl.Series(name, [getattr(row, name) for row in board.rows], kind) for name, kind in fields.items()]
+    columns.append(pl.Series("proposed", [row == board.proposed for row in board.rows], pl.Boolean))
+    for key in board.varied:
+        values = [row.values.get(key) for row in board.rows]
+        if all(value is None or is_number(value) for value in values):
+            columns.append(pl.Series(key, values, pl.Float64, strict=False))
+        else:
+            columns.append(pl.Series(key, [None if value is None else tell(value) for value in values], pl.String))
+    return pl.DataFrame(columns)
+
+
+def summary(board: Board) -> str:
+    """Return what came of the jobs, in words."""
+    counts = [
+        (len(board.rows), "candidate with a score", "candidates with a score"),
+        (board.pruned, "pruned", "pruned"),
+        (len(board.failed), "failed", "failed"),
+        (board.unfinished, "unfinished", "unfinished"),
+    ]
+    told = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    return ", ".join([*(told or ["no jobs"]), f"sweep {board.status}"])
+
+
+def score_text(value: float | None) -> str:
+    """Return a score with the digits that commands show."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def _difference(row: Row) -> str:
+    if row.difference is None or row.rank == 1:
+        return ""
+    text = f"{row.difference:+.4f}" if abs(row.difference) < 1000 else f"{row.difference:+,.1f}"
+    if row.difference_low is None or row.difference_high is None:
+        return text
+    return f"{text} ({score_text(row.difference_low)} to {score_text(row.difference_high)})"
+
+
+def _closing(board: Board) -> str | None:
+    if not board.closing:
+        return None
+    version = board.closing.get("version")
+    return f"trained for good in run {board.closing['run']}" + (
+        f", registered as {version}" if version else ", nothing was registered"
+    )
+
+
+def _commands(board: Board) -> list[tuple[str, str]]:
+    """Return what each command does, and the command."""
+    if board.proposed is None:
+        return []
+    best = board.rows[0]
+    if board.proposed == best:
+        return [("to train the best for good", board.command(best))]
+    return [
+        ("to train the proposed one for good", board.command(board.proposed)),
+        ("to train the best for good", board.command(best)),
+    ]
