@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,24 +12,32 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
     print(table_text(columns, rows, title=title), end="")
 
 
-def table_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> str:
-    """Return what `print_table` prints."""
-    import sys
-
+def table_text(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, whole: Collection[str] = ()
+) -> str:
+    """Return what `print_table` prints; columns named in `whole` do not fold while others can."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console = Console(highlight=False, width=terminal_width())
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in whole)
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     with console.capture() as captured:
         console.print(table)
     return captured.get()
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, 200 when the output goes elsewhere."""
+    import shutil
+    import sys
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
 
 
 def when(value: Any) -> str:

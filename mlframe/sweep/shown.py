@@ -19,28 +19,37 @@ __all__ = ["charts", "frame", "render_html", "render_text"]
 
 SHOWN = 20
 """Candidates that a terminal shows; the page has all."""
+MIDDLE, NARROW = 120, 80
+"""Columns of a terminal below which the table leaves out intervals, std and size, and then costs."""
 
 
 def render_text(board: Board) -> str:
     """Return the leaderboard as text for a terminal: table, failures once more, proposal and commands."""
-    from mlframe.commands.shown import table_text
+    from mlframe.commands.shown import table_text, terminal_width
 
     parts = []
     if board.rows:
+        width = terminal_width()
         columns = {
             "": [f"{row.rank} {row.sign}" for row in board.rows],
             "trial": [str(row.trial) for row in board.rows],
             "candidate": [row.label for row in board.rows],
             board.metric: [score_text(row.mean) for row in board.rows],
-            "std": [score_text(row.std) for row in board.rows],
-            "to the best": [_difference(row) for row in board.rows],
-            "trained": ["" if row.train_seconds is None else f"{row.train_seconds:.3g} s" for row in board.rows],
-            "latency": ["" if row.latency_ms is None else f"{row.latency_ms:.3g} ms" for row in board.rows],
-            "size": ["" if row.size_bytes is None else size_text(row.size_bytes) for row in board.rows],
+            "to the best": [_difference(row, interval=width >= MIDDLE) for row in board.rows],
         }
+        if width >= MIDDLE:
+            columns["std"] = [score_text(row.std) for row in board.rows]
+            columns["size"] = ["" if row.size_bytes is None else size_text(row.size_bytes) for row in board.rows]
+        if width >= NARROW:
+            columns["trained"] = [
+                "" if row.train_seconds is None else f"{row.train_seconds:.3g} s" for row in board.rows
+            ]
+            columns["latency"] = ["" if row.latency_ms is None else f"{row.latency_ms:.3g} ms" for row in board.rows]
         kept = {name: cells for name, cells in columns.items() if any(cells)}
+        whole = [name for name in kept if name != "candidate"]
         rows = list(zip(*kept.values(), strict=True))[:SHOWN]
-        parts.append(table_text(list(kept), rows, title=f"{board.sweep}  {board.name}: {summary(board)}").rstrip("\n"))
+        title = f"{board.sweep}  {board.name}: {summary(board)}"
+        parts.append(table_text(list(kept), rows, title=title, whole=whole).rstrip("\n"))
         if len(board.rows) > SHOWN:
             page = f"python -m mlframe leaderboard {board.sweep} --html leaderboard.html"
             parts.append(f"{SHOWN} of {len(board.rows)} are shown; for all of them:\n  {page}")
@@ -179,11 +188,11 @@ def score_text(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
-def _difference(row: Row) -> str:
+def _difference(row: Row, *, interval: bool) -> str:
     if row.difference is None or row.rank == 1:
         return ""
     text = f"{row.difference:+.4f}" if abs(row.difference) < 1000 else f"{row.difference:+,.1f}"
-    if row.difference_low is None or row.difference_high is None:
+    if not interval or row.difference_low is None or row.difference_high is None:
         return text
     return f"{text} ({score_text(row.difference_low)} to {score_text(row.difference_high)})"
 

@@ -63,6 +63,25 @@ def test_columns_that_no_candidate_fills_are_left_out():
     assert "trained" in text
 
 
+@pytest.mark.parametrize(
+    ("width", "there", "gone"),
+    [
+        (60, ["to the best"], ["std", "latency", " to 0."]),
+        (100, ["latency"], ["std", " to 0."]),
+        (150, ["std", " to 0."], []),
+    ],
+)
+def test_a_narrow_terminal_gets_fewer_columns(width, there, gone, monkeypatch):
+    """Numbers stay whole; only the candidate's words fold."""
+    monkeypatch.setattr("mlframe.commands.shown.terminal_width", lambda: width)
+    board = build(sweep(), many(6))
+    table = render_text(board).partition("★ best")[0]
+    assert max(len(line) for line in table.splitlines()) <= width
+    assert all(word in table for word in there)
+    assert not any(word in table for word in gone)
+    assert all(f"{row.mean:.4f}" in table for row in board.rows)
+
+
 def test_the_page_is_self_contained_and_escaped():
     jobs = many()
     jobs[3] = job(3, {"model": "<script>alert(1)</script>"}, None, error="ValueError: <b>no</b>")
