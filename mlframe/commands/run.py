@@ -10,8 +10,13 @@ if TYPE_CHECKING:
     from mlframe.door import Door
 
 
-def run_task(door: Door, composed: Composed) -> int:
+def run_task(door: Door, composed: Composed, group: str | None = None) -> int:
     """Run a composed task.
+
+    Args:
+        door: plugins and working directory.
+        composed: the config.
+        group: id of the sweep that the run closes.
 
     Returns:
         0, or 3 when the gate says no and gate.strict is set.
@@ -23,6 +28,8 @@ def run_task(door: Door, composed: Composed) -> int:
     from mlframe.runner.run import Runner
 
     collect_garbage()
+    if group is not None:
+        composed = composed.derive({"group": group}, composed.overrides)
     config, unresolved = composed.resolved, composed.recorded
     os.environ.setdefault("POLARS_MAX_THREADS", str(config["resources"]["threads"]))
     limit = parse_size(config["store"]["cache_size"], where="store.cache_size")

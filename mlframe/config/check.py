@@ -15,9 +15,21 @@ from mlframe.config.types import Composed
 from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError, near_matches
 from mlframe.plugins import Plugins
 from mlframe.registry import GROUPS, PLURAL, import_target
-from mlframe.runner.limits import parse_size
+from mlframe.runner.limits import parse_duration, parse_size
 
 __all__ = ["check_types", "validate"]
+
+LEAST = {
+    "resources.threads": 1,
+    "resources.step_seconds": 0,
+    "fit.stop_rounds": 1,
+    "sweep.trials": 1,
+    "sweep.repeats": 1,
+    "sweep.workers": 1,
+    "sweep.prune_after": 1,
+    "sweep.ensemble_size": 2,
+}
+"""Numbers that must be so much at least, and above 0."""
 
 
 def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | None = None) -> list[MlframeError]:
@@ -110,15 +122,22 @@ def _check_roots(config: Mapping[str, Any], composed: Composed) -> Iterator[Mlfr
 
 def _check_limits(config: Mapping[str, Any]) -> Iterator[MlframeError]:
     """Find sizes that are none, and limits under which nothing can run."""
-    for key in ("resources.memory", "store.cache_size"):
+    for key in ("resources.memory", "store.cache_size", "sweep.job_memory"):
         try:
             parse_size(pick(config, key), where=key)
         except ParameterError as error:
             yield error
-    for key, least in (("resources.threads", 1), ("resources.step_seconds", 0), ("fit.stop_rounds", 1)):
+    for key in ("sweep.timeout", "sweep.job_timeout"):
+        try:
+            parse_duration(pick(config, key), where=key)
+        except ParameterError as error:
+            yield error
+    for key, least in LEAST.items():
         value = pick(config, key)
         if value is not None and (value < least or value == 0):
-            yield ParameterError(f"{key} must be above 0", value=value, where=key)
+            yield ParameterError(
+                f"{key} must be {f'{least} or more' if least > 1 else 'above 0'}", value=value, where=key
+            )
     share = config["fit"]["stop_share"]
     if not 0 < share < 1:
         yield ParameterError("fit.stop_share must lie between 0 and 1", value=share, where="fit.stop_share")

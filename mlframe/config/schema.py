@@ -14,7 +14,15 @@ from mlframe.errors import ConfigError
 
 __all__ = ["CHOICES", "OPEN", "Config", "entries", "from_environment", "pick", "plain", "recorded"]
 
-OPEN = ("data.columns", "data.schema", "data.source.types", "data.source.times", "goal.targets", "model.params")
+OPEN = (
+    "data.columns",
+    "data.schema",
+    "data.source.types",
+    "data.source.times",
+    "goal.targets",
+    "model.params",
+    "sweep.space",
+)
 """Mappings that take new keys without a plus sign."""
 
 ENVIRONMENT = "${oc.env:"
@@ -72,6 +80,29 @@ class StoreConfig:
 
 
 @dataclass
+class Sweep:
+    """Types of `sweep`."""
+
+    name: str = "list"
+    trials: int | None = None
+    timeout: str | None = None
+    repeats: int = 1
+    workers: int = 1
+    job_timeout: str | None = None
+    job_memory: str | None = None
+    fail_fast: bool = False
+    prune: str = "none"
+    prune_after: int = 5
+    resume: str | None = None
+    warm_start: str | None = None
+    winner: str = "best"
+    ensemble: str = "none"
+    ensemble_size: int = 8
+    close: bool = False
+    space: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Config:
     """Types of the root keys that the core reads; components' nodes are checked against their signatures."""
 
@@ -82,6 +113,7 @@ class Config:
     gate: Gate = field(default_factory=Gate)
     resources: Resources = field(default_factory=Resources)
     store: StoreConfig = field(default_factory=StoreConfig)
+    sweep: Sweep = field(default_factory=Sweep)
     cache: str = "read"
     group: str | None = None
     input: str | None = None
@@ -94,6 +126,10 @@ CHOICES = {
     "fit.refit": ("full", "folds"),
     "fit.early_stopping": ("auto", "none", "required"),
     "goal.task": ("binary", "multiclass", "regression"),
+    "sweep.name": ("list", "grid", "random", "bayes"),
+    "sweep.prune": ("none", "median"),
+    "sweep.winner": ("best", "proposed"),
+    "sweep.ensemble": ("none", "greedy", "voting", "stacking"),
 }
 """Keys that take one of a few words."""
 

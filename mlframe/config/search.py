@@ -24,7 +24,7 @@ from mlframe.errors import ConfigError
 from mlframe.plugins import Plugins
 from mlframe.registry import PLURAL, signature_node
 
-__all__ = ["PRIMARY", "FolderSource", "install"]
+__all__ = ["PRIMARY", "FolderSource", "install", "load_file"]
 
 PRIMARY = "mlframe_root"
 """Name of the primary config; no folder but mlframe's own may hold it."""
@@ -62,6 +62,21 @@ def options(group: str) -> list[str]:
     found = {name for source in sources if source.is_group(group) for name in source.list(group, ObjectType.CONFIG)}
     assert _active.plugins is not None
     return sorted(found.union(_active.plugins.registry.names(group)))
+
+
+def load_file(name: str) -> tuple[Any, str] | None:
+    """Return a config file's plain values and where it lies, the user's own first; None when there is none.
+
+    Args:
+        name: group and option, such as `sweep/space/lgbm`.
+    """
+    for provider, address in _folders():
+        source = FolderSource(provider, address)
+        if source.is_config(name):
+            found = source.load_config(name)
+            where = f"{name}.yaml ({provider})"
+            return OmegaConf.to_container(found.config, resolve=False), where
+    return None
 
 
 class _SearchPath(SearchPathPlugin):  # type: ignore[misc]

@@ -61,6 +61,7 @@ class Runner:
         self.cache.mode = config["cache"]
         self.facts = dict(facts or {})
         self.checkpoint = checkpoint
+        self.run_id: str | None = None
 
     def run(self, until: str | None = None) -> tuple[RunInfo, dict[str, Any]]:
         """Run the task's steps.
@@ -85,6 +86,7 @@ class Runner:
             unresolved=dict(self.unresolved),
             facts=self.facts,
         )
+        self.run_id = run_id
         info = RunInfo(
             run_id,
             self.config["name"],

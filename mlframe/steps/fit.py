@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,8 +64,8 @@ class Fit(Step):
                 ).frame
             )
             members.append(member)
-            if context.checkpoint is not None:
-                tell(context, candidate.learning, parts[-1], index)
+            if context.checkpoint is not None and index + 1 < len(cut.folds):
+                tell(context, candidate.learning, parts)
             fitting["folds"].append(
                 {
                     "featurize": made - began,
@@ -94,20 +94,23 @@ class Fit(Step):
         }
 
 
-def tell(context: Any, learning: Learning, predictions: pl.DataFrame, fold: int) -> None:
-    """Tell whoever compares candidates how well a fold went.
+def tell(context: Any, learning: Learning, folds: Sequence[pl.DataFrame]) -> None:
+    """Tell whoever compares candidates the mean score of the folds so far.
 
     Raises:
         Pruned: others are so far ahead that the rest is not worth its time.
     """
-    said = Predictions(predictions, learning.task, learning.classes, "folds")
     declared = declared_figures(context, learning.task)
     metric = the_metric(context.config["goal"].get("metric"), learning.task, declared)
+    scores = []
     for _, evaluator in context.components("evaluators"):
         if learning.task in evaluator.tasks and metric in {figure.name for figure in evaluator.declares()}:
-            found = evaluator.evaluate(Judged(said, pictures=False, intervals=False)).figures.get(metric)
-            if found is not None:
-                context.checkpoint(f"fold {fold}", found.value, declared[metric].better == "higher")
+            for frame in folds:
+                said = Predictions(frame, learning.task, learning.classes, "folds")
+                found = evaluator.evaluate(Judged(said, pictures=False, intervals=False)).figures.get(metric)
+                scores += [] if found is None else [found.value]
+    if len(scores) == len(folds):
+        context.checkpoint(f"fold {len(folds) - 1}", sum(scores) / len(scores), declared[metric].better == "higher")
 
 
 def rounds_told(context: Any) -> Told | None:

@@ -147,6 +147,13 @@ class Artifacts:
             )
         return superseded
 
+    def size(self, key: str) -> int | None:
+        """Return the bytes that the files of a key take, None when it is not there."""
+        files = db.artifact_files.c
+        with self._database.read("measuring an entry of the step cache") as connection:
+            found = connection.execute(sa.select(sa.func.sum(files.size)).where(files.key == key)).scalar_one()
+        return None if found is None else int(found)
+
     def find(self, key: str) -> ArtifactEntry | None:
         """Return the entry of a key after checking its files; None when there is none or a file is damaged."""
         own = db.artifact_files.c.key == key

@@ -277,6 +277,10 @@ class Store:
         with guarded("looking into the step cache", self._database.where):
             return self._artifacts.find(key)
 
+    def artifact_size(self, key: str) -> int | None:
+        """Return the bytes that a key's value takes on the disk, None when there is none; nothing is checked."""
+        return self._artifacts.size(key)
+
     def load_artifact(self, entry: ArtifactEntry) -> Any:
         """Return the value of an entry that `artifact` has just given. Files come back as paths not to be changed."""
         with guarded(f"reading {entry.name!r} from the step cache", self._database.where):

@@ -1,46 +1,31 @@
-"""A multirun with Hydra's own sweeper and launcher: each job one run that ends at its out-of-fold score."""
+"""A multirun: planned, run by workers or by a Hydra launcher, written into the ledger, concluded."""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache, cached_property
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlframe.errors import ConfigError, MlframeError, Problems, StepError
-from mlframe.sweep.jobs import expand
+from mlframe.errors import ConfigError, Problems
+from mlframe.sweep.plan import SweepPlan, plan_sweep
+from mlframe.sweep.pool import Pool
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from mlframe.config.types import Composed
     from mlframe.door import Door
+    from mlframe.sweep.worker import Worker
 
-KEPT_ARTIFACTS = 64
-UNTIL = "score"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a process must know to run a job of a multirun; travels to other launchers' processes in the environment.
-
-    Args:
-        block: plugins that are not loaded.
-        only: the only plugins that are loaded.
-        folder: the working directory.
-    """
-
-    block: tuple[str, ...]
-    only: tuple[str, ...] | None
-    folder: str
+_ENV = "MLFRAME_MULTIRUN"
 
 
 def multirun(door: Door) -> int:
-    """Run every job, show a table and the command that trains the best for good.
+    """Run every job, show the leaderboard, and train the winner for good where the sweep says so.
 
     Returns:
         0 when every job came through, else 1.
@@ -48,70 +33,165 @@ def multirun(door: Door) -> int:
     Raises:
         Problems: mistakes that the first job of any choice would make, found before the first job starts.
     """
-    from omegaconf import OmegaConf
-
-    from mlframe.config.schema import plain
     from mlframe.runner.limits import collect_garbage
+    from mlframe.sweep.conclude import conclude
 
     collect_garbage()
-    jobs = expand([word for word in door.overrides if not word.startswith("hydra")])
-    first = check(door, jobs)
-    config = plain(first.config)
-    group = f"sweep-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid():x}"
-    os.environ[_ENV] = OmegaConf.to_yaml(
-        {
-            "block": list(door.block),
-            "only": list(door.only) if door.only is not None else None,
-            "folder": str(door.folder),
-        }
-    )
-    worker.cache_clear()
+    resumed = take_up(door)
+    plan = plan_sweep(door)
+    config = plan.first.resolved
     with door.open_store(config, create=True) as store:
-        folder = Path(store.folder) / "sweeps" / group
-    print(f"multirun {group}: {len(jobs)} jobs", flush=True)
-    try:
-        _hydra(door, group, folder)
-        with door.open_store(config) as store:
-            runs = sorted(store.runs(limit=len(jobs) + 1000, group=group), key=lambda item: item["id"])
-    finally:
-        if worker.cache_info().currsize:  # Hydra may refuse the sweep before any job asks for one
-            worker().close()
-        worker.cache_clear()
-        os.environ.pop(_ENV, None)
-    return conclude(runs, jobs, group)
+        record = {
+            "command": list(door.overrides),
+            "sampler": plan.settings["name"],
+            "metric": config["goal"].get("metric"),
+            "better": None,
+            "fingerprint": fingerprint(config),
+            "closing": None,
+        }
+        if resumed is None:
+            sweep = store.start_sweep(config["name"], record)
+        else:
+            refuse_other(resumed, record)
+            sweep = resumed["id"]
+            store.claim_sweep(sweep)
+        try:
+            run(door, store, sweep, plan, again=resumed is not None)
+        except KeyboardInterrupt:
+            store.update_sweep(sweep, "interrupted")
+            print(f"to go on: python -m mlframe -m {shlex.join(['sweep.resume=' + sweep])}", flush=True)
+            raise
+        except BaseException:
+            store.update_sweep(sweep, "failed")
+            raise
+        return conclude(door, store, sweep, plan)
 
 
-def check(door: Door, jobs: list[list[str]]) -> Any:
-    """Check each choice of each swept key once, with the others at their first choice.
+def run(door: Door, store: Any, sweep: str, plan: SweepPlan, *, again: bool) -> None:
+    """Run the jobs through Hydra, whose sweeper and launcher the config may pick.
 
     Raises:
-        Problems: all mistakes of all choices.
+        ConfigError: Hydra could not run the sweep.
     """
-    errors: dict[str, MlframeError] = {}
-    seen: set[str] = set()
-    first: Composed | None = None
-    for job in jobs:
-        fresh = [line for line in job if line not in seen]
-        # A value of a checked key: its type is checked when its job starts.
-        if seen and not any(_picks(line, first) for line in fresh):
-            continue
-        seen.update(job)
+    from mlframe.runner.limits import parse_duration, parse_size
+    from mlframe.sweep.engine import Engine
+    from mlframe.sweep.sweeper import MlframeSweeper
+
+    setting = {
+        "block": list(door.block),
+        "only": list(door.only) if door.only is not None else None,
+        "folder": str(door.folder),
+        "group": sweep,
+    }
+    engine = Engine(store, sweep, plan.recipe, plan.sampler(), plan.budget())
+    node = plan.settings
+    if node["warm_start"]:
+        older = store.sweep(node["warm_start"])
+        learned = engine.learn(store.sweep_jobs(older["id"]))
+        print(f"the search has learned from {learned} trials of {older['id']}")
+    kept = engine.resume() if again else 0
+    print(f"multirun {sweep}: {headline(plan, kept)}", flush=True)
+    raised: list[BaseException] = []
+
+    def go(launcher: Any) -> None:
         try:
-            composed = door.compose(job)
-            first = first or composed
-        except Problems as problems:
-            errors.update({str(error): error for error in problems.errors})
-        except MlframeError as error:
-            errors[str(error)] = error
-    if errors:
-        raise Problems(list(errors.values()))
-    return first
+            if launcher is not None:
+                launch(launcher, engine, plan, sweep)
+                return
+            seconds = parse_duration(node["job_timeout"], where="sweep.job_timeout")
+            memory = parse_size(node["job_memory"], where="sweep.job_memory")
+            with Pool(setting, node["workers"], seconds, memory) as pool:
+                engine.run(pool)
+        except BaseException as error:  # Hydra would print it in its own way
+            raised.append(error)
+
+    os.environ[_ENV] = json.dumps(setting)
+    MlframeSweeper.run = go
+    worker.cache_clear()
+    try:
+        _hydra(door, sweep, Path(store.folder) / "sweeps" / sweep)
+    finally:
+        if worker.cache_info().currsize:  # no job ran in this process unless Hydra's own sweeper did it
+            worker().close()
+        worker.cache_clear()
+        MlframeSweeper.run = None
+        os.environ.pop(_ENV, None)
+    if raised:
+        raise raised[0]
 
 
-def _picks(line: str, first: Composed | None) -> bool:
-    """Whether an override picks an option of a group, other than setting a value."""
-    key = line.partition("=")[0].lstrip("+")
-    return "/" in key or "@" in key or (key in first.choices if first else "." not in key)
+def take_up(door: Door) -> dict[str, Any] | None:
+    """Return the sweep that `sweep.resume` names and take its command over; None for a new sweep.
+
+    Raises:
+        ConfigError: the command says something else than the sweep's own did.
+    """
+    words = [word for word in door.overrides if word.partition("=")[0].lstrip("+") == "sweep.resume"]
+    wanted = words[-1].partition("=")[2].strip("'\"") if words else "null"
+    if wanted in ("null", ""):
+        return None
+    with door.open_store() as store:
+        sweep: dict[str, Any] = store.sweep(wanted)
+    given = [word for word in door.overrides if word not in words]
+    keys = {word.partition("=")[0].lstrip("+"): word for word in sweep["command"]}
+    for word in given:
+        key = word.partition("=")[0].lstrip("+")
+        if not key.startswith(("sweep.", "resources.", "store.", "trackers")) and word not in sweep["command"]:
+            raise ConfigError(
+                f"A sweep that is resumed keeps its own command, and {key} is another one there",
+                value=word,
+                where=f"command line; {sweep['id']} was begun with: {shlex.join(sweep['command'])}",
+                hint="leave it out, or begin a new sweep (sweep.warm_start learns from the old one)",
+            )
+        keys[key] = word
+    door.overrides = list(keys.values())
+    return sweep
+
+
+def fingerprint(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a resumed sweep must have in common with what it was begun with: dotted key to value."""
+    from mlframe.commands.shown import flatten
+
+    left_out = ("sweep", "store", "resources", "trackers", "group", "cache", "reporters")
+    return {key: value for key, value in flatten(dict(config)).items() if key.partition(".")[0] not in left_out}
+
+
+def refuse_other(resumed: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+    """Refuse to go on with a sweep whose config files have changed, or that belongs to another project.
+
+    Raises:
+        ConfigError: names the keys that differ.
+    """
+    then, now = resumed["fingerprint"], json.loads(json.dumps(record["fingerprint"], default=str))
+    different = sorted(key for key in {*then, *now} if then.get(key) != now.get(key))
+    if different:
+        lines = [f"{key}: {then.get(key)!r} then, {now.get(key)!r} now" for key in different[:5]]
+        more = f" and {len(different) - 5} more" if len(different) > 5 else ""
+        raise ConfigError(
+            f"The sweep {resumed['id']} was begun with another config: {'; '.join(lines)}{more}",
+            where="sweep.resume",
+            hint="resume it in the project that began it, with the files as they were, or begin a new sweep",
+        )
+
+
+def headline(plan: SweepPlan, kept: int) -> str:
+    """Say in a few words what will happen."""
+    from mlframe.sweep.samplers import GridSampler
+
+    sampler, node = plan.sampler(), plan.settings
+    trials = node["trials"]
+    if isinstance(sampler, GridSampler):
+        count = sum(1 for _ in plan.space.combinations(plan.fixed))
+        trials = count if trials is None else min(count, trials)
+    jobs = None if trials is None else trials * node["repeats"]
+    parts = [f"{jobs} job{'s' if jobs != 1 else ''}" if jobs is not None else "as many jobs as there is time for"]
+    if node["repeats"] > 1 and trials is not None:
+        parts.append(f"{trials} trials with {node['repeats']} seeds each")
+    if node["name"] != "list":
+        parts.append(f"{node['name']} search over {', '.join(axis.name for axis in plan.space)}")
+    if kept:
+        parts.append(f"{kept} already done")
+    return "; ".join(parts)
 
 
 def _hydra(door: Door, group: str, folder: Path) -> None:
@@ -120,14 +200,17 @@ def _hydra(door: Door, group: str, folder: Path) -> None:
 
     from mlframe.config.compose import opened
     from mlframe.config.search import PRIMARY, install
+    from mlframe.sweep import sweeper
 
     install(door.plugins, door.conf)
+    sweeper.install()
     arguments = [opened(word) for word in door.overrides]
     main = hydra.main(version_base="1.3", config_path="pkg://mlframe.conf", config_name=PRIMARY)(job)
     before = sys.argv
     given = {word.partition("=")[0].lstrip("+") for word in door.overrides}
-    sweep = [] if "hydra.sweep.dir" in given else [f"hydra.sweep.dir='{folder}'", "hydra.sweep.subdir=${hydra.job.num}"]
-    sys.argv = ["mlframe", "--multirun", *arguments, f"group={group}", *sweep]
+    place = [] if "hydra.sweep.dir" in given else [f"hydra.sweep.dir='{folder}'", "hydra.sweep.subdir=${hydra.job.num}"]
+    ours = [] if "hydra/sweeper" in given else [f"hydra/sweeper={sweeper.NAME}"]
+    sys.argv = ["mlframe", "--multirun", *arguments, f"group={group}", *ours, *place]
     try:
         main()
     except SystemExit as error:
@@ -139,153 +222,66 @@ def _hydra(door: Door, group: str, folder: Path) -> None:
         sys.argv = before
 
 
-_ENV = "MLFRAME_MULTIRUN"
+def launch(launcher: Any, engine: Any, plan: SweepPlan, sweep: str) -> None:
+    """Hand all jobs to another launcher of Hydra at once.
 
-
-@dataclass
-class Worker:
-    """What the jobs of one process share: plugins, store, memory of the step cache."""
-
-    setting: Setting
-    door: Any
-    stores: dict[str, Any] = field(default_factory=dict)
-    caches: dict[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def code(self) -> dict[str, Any] | None:
-        """Commit and uncommitted changes as the multirun began."""
-        from mlframe.runner.facts import code_facts
-
-        return code_facts(Path(self.setting.folder))
-
-    def store(self, config: dict[str, Any]) -> tuple[Any, Any]:
-        """Return the open store and the step cache of a config."""
-        from mlframe.runner.cache import StepCache
-
-        key = str(sorted((config.get("store") or {}).items(), key=str))
-        if key not in self.stores:
-            self.stores[key] = self.door.open_store(config, create=True)
-            self.caches[key] = StepCache(self.stores[key], keep=KEPT_ARTIFACTS)
-        return self.stores[key], self.caches[key]
-
-    def close(self) -> None:
-        """Close every store."""
-        for store in self.stores.values():
-            store.close()
+    Raises:
+        ConfigError: the sweep learns from its jobs, or has no end.
+    """
+    name = type(launcher).__name__
+    if plan.settings["name"] == "bayes" or (plan.settings["name"] == "random" and not plan.settings["trials"]):
+        raise ConfigError(
+            f"sweep={plan.settings['name']} needs mlframe's own workers, not {name}",
+            where="hydra/launcher",
+            hint="leave hydra/launcher out and set sweep.workers, or use sweep=grid",
+        )
+    jobs = []
+    while (found := engine._next(None)) is not None:
+        engine.store.put_sweep_job(sweep, found.number, "waiting", found.record())
+        jobs.append([*found.overrides, f"group={sweep}"])
+    launcher.launch(jobs, initial_job_idx=0)
 
 
 @cache
 def worker() -> Worker:
-    """Build this process's worker from the environment that the parent left."""
-    import yaml
-
+    """Build this process's worker from the environment that the parent left; other launchers' processes use it."""
     from mlframe.door import Door
+    from mlframe.sweep.worker import Worker
 
-    raw = yaml.safe_load(os.environ[_ENV])
+    raw = json.loads(os.environ[_ENV])
     only = tuple(raw["only"]) if raw["only"] is not None else None
-    setting = Setting(tuple(raw["block"]), only, raw["folder"])
-    return Worker(setting, Door([], setting.block, setting.only, Path(setting.folder)))
+    return Worker(Door([], tuple(raw["block"]), only, Path(raw["folder"])), raw["group"])
 
 
 def job(config: DictConfig) -> float:
-    """Run one job; Hydra's launcher calls this.
+    """Run one job for a launcher or sweeper of Hydra's own.
 
     Returns:
-        The out-of-fold score, NaN when the job failed (its error is shown at once and kept in the run's record).
+        The out-of-fold score, NaN when the job failed (its error is shown at once and kept in the ledger).
     """
     from hydra.core.hydra_config import HydraConfig
 
     from mlframe.config.check import validate
     from mlframe.config.compose import job_config
-    from mlframe.runner.display import Display
-    from mlframe.runner.facts import run_facts
-    from mlframe.runner.run import Runner
 
     hydra = HydraConfig.get()
-    number = hydra.job.get("num", 0)
+    number = int(hydra.job.get("num", 0))
     overrides = [line for line in hydra.overrides.task if not line.startswith("group=")]
     choices = {key: value for key, value in hydra.runtime.choices.items() if not key.startswith("hydra/")}
     here = worker()
-    label = f"job {number}: {' '.join(overrides)}"
     composed = job_config(config, choices, overrides)
-    store: Any = None
-    try:
-        errors = validate(here.door.plugins, composed)
-        resolved = composed.resolved
-        store, cache = here.store(resolved)
-        facts = run_facts(Path(here.setting.folder), resolved["seed"], overrides, here.code)
-        facts |= {"choices": {key: value for key, value in choices.items() if value is not None}, "job": number}
-        if errors:
-            raise Problems(errors)
-        runner = Runner(here.door.plugins, resolved, composed.recorded, store, Display(quiet=True), cache, facts)
-        _, summary = runner.run(until=UNTIL)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except Exception as error:
-        text = str(error) if isinstance(error, MlframeError) else f"{type(error).__name__}: {error}"
-        print(f"{label}\n  FAILED: {text}", flush=True)
-        if store is not None and not isinstance(error, StepError) and not _recorded(store, config.group, number):
-            run_id = store.start_run(
-                task=str(config.task.name),
-                name=composed.config.name,
-                group=config.group,
-                config=composed.recorded,
-                unresolved=composed.recorded,
-                facts=facts,
-            )
-            store.finish_run(run_id, "failed", {"error": text})
-        return float("nan")
-    score = summary.get("score")
-    cached = [name for name, step in summary["steps"].items() if step["cached"]]
-    shown = f"{summary['metric']} {score:.4f}" if score is not None else "no score"
-    skipped = f", from the cache: {', '.join(cached)}" if cached else ""
-    print(f"{label}\n  {shown}, {summary['seconds']:.1f} s{skipped}", flush=True)
-    return float("nan") if score is None else float(score)
+    errors = validate(here.door.plugins, composed)
+    found = here.refuse(composed, number, Problems(errors)) if errors else here.perform(composed, number)
+    status = found.pop("status")
+    store, _ = here.store(composed.resolved)
+    known = {item["number"]: item for item in store.sweep_jobs(here.group)}
+    base = {"trial": number, "repeat": 0, "overrides": overrides, "values": {}, "structure": overrides, "derived": {}}
+    record = {**base, **known.get(number, {}), **found}
+    store.put_sweep_job(here.group, number, status, {k: v for k, v in record.items() if k not in ("number", "status")})
+    print(f"job {number}: {' '.join(overrides)}\n  {found['error'] or found['score']}", flush=True)
+    return float("nan") if found.get("score") is None else float(found["score"])
 
 
-def _recorded(store: Any, group: str, number: int) -> bool:
-    return any((item.get("facts") or {}).get("job") == number for item in store.runs(limit=100_000, group=group))
-
-
-def conclude(runs: list[dict[str, Any]], jobs: list[list[str]], group: str) -> int:
-    """Print the table, every error once more, and the command that trains the best job for good."""
-    import statistics
-
-    from mlframe.commands.shown import print_table
-
-    def overrides(item: dict[str, Any]) -> str:
-        return shlex.join((item.get("facts") or {}).get("command") or [])
-
-    def summary(item: dict[str, Any]) -> dict[str, Any]:
-        return item.get("summary") or {}
-
-    done = [item for item in runs if item["status"] == "finished" and summary(item).get("score") is not None]
-    failed = [item for item in runs if item["status"] != "finished"]
-    higher = bool(done) and summary(done[0]).get("better") == "higher"
-    done.sort(key=lambda item: summary(item)["score"], reverse=higher)
-    if done:
-        rows = []
-        for place, item in enumerate(done, 1):
-            per_fold = summary(item).get("per_fold") or []
-            spread = f"{statistics.stdev(per_fold):.4f}" if len(per_fold) > 1 else ""
-            rows.append(
-                (
-                    place,
-                    f"{summary(item)['score']:.4f}",
-                    spread,
-                    f"{summary(item)['seconds']:.1f} s",
-                    overrides(item),
-                    item["id"],
-                )
-            )
-        print_table(
-            ("", f"{summary(done[0])['metric']} (out of fold)", "std of folds", "took", "job", "run"), rows, title=group
-        )
-    for item in failed:
-        print(f"FAILED: {overrides(item)} (run {item['id']})\n  {summary(item).get('error') or item['status']}")
-    lost = len(jobs) - len(runs)
-    if lost > 0:
-        print(f"{lost} of {len(jobs)} jobs left no record")
-    if done:
-        print(f"to train the best for good:\n  python -m mlframe {overrides(done[0])}")
-    return 1 if failed or lost > 0 else 0
+def failures(jobs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the jobs that did not come through."""
+    return [item for item in jobs if item["status"] in ("failed", "killed")]

@@ -1,0 +1,219 @@
+"""Works out what a multirun is about to do: axes, recipe and sampler, all mistakes found before the first job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from mlframe.errors import ConfigError, MlframeError, Problems, UnknownNameError
+from mlframe.sweep.engine import Budget, Recipe
+from mlframe.sweep.samplers import BayesSampler, GridSampler, RandomSampler, Sampler
+from mlframe.sweep.space import Axis, Space, axes_of, axis_of_override, spell
+
+if TYPE_CHECKING:
+    from mlframe.config.types import Composed
+    from mlframe.door import Door
+
+__all__ = ["SweepPlan", "plan_sweep"]
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """A multirun, checked.
+
+    Args:
+        first: the config of the first choice of every axis.
+        space: what is varied.
+        fixed: group to option that is picked for every job.
+        recipe: how values become jobs.
+        settings: the config's `sweep`.
+    """
+
+    first: Composed
+    space: Space
+    fixed: Mapping[str, Any]
+    recipe: Recipe
+    settings: Mapping[str, Any]
+
+    def sampler(self) -> Sampler:
+        """Build the sampler."""
+        kind = self.settings["name"]
+        if kind in ("list", "grid"):
+            return GridSampler(self.space, self.fixed)
+        return (RandomSampler if kind == "random" else BayesSampler)(
+            self.space, self.fixed, self.first.resolved["seed"]
+        )
+
+    def budget(self) -> Budget:
+        """Return when to stop."""
+        from mlframe.runner.limits import parse_duration
+
+        node = self.settings
+        seconds = parse_duration(node["timeout"], where="sweep.timeout")
+        return Budget(node["trials"], seconds, node["fail_fast"], node["prune"] == "median", node["prune_after"])
+
+
+@dataclass
+class _Checked:
+    """Configs by their picks, and every mistake found on the way."""
+
+    door: Door
+    errors: dict[str, MlframeError] = field(default_factory=dict)
+
+    def add(self, errors: Sequence[MlframeError]) -> None:
+        """Keep mistakes, each once."""
+        self.errors.update({str(error): error for error in errors})
+
+    def compose(self, lines: Sequence[str]) -> Composed | None:
+        """Compose and check, or keep the mistakes."""
+        try:
+            return self.door.compose(lines)
+        except Problems as problems:
+            self.add(problems.errors)
+        except MlframeError as error:
+            self.add([error])
+        return None
+
+
+def plan_sweep(door: Door) -> SweepPlan:
+    """Read the axes, compose each choice once, and check every end of every axis.
+
+    Raises:
+        Problems: every mistake of every choice.
+    """
+    from mlframe.config.compose import parse
+
+    words = [word for word in door.overrides if not word.startswith(("hydra.", "hydra/", "+hydra"))]
+    parsed, errors = parse(words)
+    template: list[str | Axis] = []
+    for word, override in zip(words, parsed, strict=False):
+        try:
+            template.append(axis_of_override(override) if override.is_sweep_override() else word)
+        except MlframeError as error:
+            errors.append(error)
+    if errors:
+        raise Problems(errors)
+    typed = [part for part in template if isinstance(part, Axis)]
+    checked = _Checked(door)
+    # Intervals have no first choice of their own: their lower end stands for them.
+    first = checked.compose([part if isinstance(part, str) else _line(part) for part in template])
+    groups = [axis for axis in typed if _picks(axis, first)]
+    bases: dict[tuple[str, Any], Composed] = {}
+    if first is not None:
+        bases["model", first.choices.get("model")] = first
+    for axis in groups:
+        for choice in axis.choices[1:]:
+            lines = [part if isinstance(part, str) else _line(part, {axis.key: choice}) for part in template]
+            composed = checked.compose(lines)
+            if composed is not None:
+                bases[axis.key, choice] = composed
+    if first is None or checked.errors:
+        raise Problems(list(checked.errors.values()))
+    settings = first.resolved["sweep"]
+    space = Space((*typed, *_space(door, checked, first, bases, typed, words, settings)))
+    if checked.errors:
+        raise Problems(list(checked.errors.values()))
+    _refuse_empty(space, settings)
+    if settings["repeats"] > 1:
+        if any(axis.key == "seed" for axis in space):
+            raise ConfigError("seed is swept, and sweep.repeats sets it too", where="sweep.repeats",
+                              hint="leave one of them out")  # fmt: skip
+        template = [part for part in template if not (isinstance(part, str) and part.startswith("seed="))]
+    structural = frozenset(axis.key for axis in typed if _picks(axis, first) or not _known(first, axis.key))
+    fixed = {key: option for key, option in first.choices.items() if key not in {axis.key for axis in groups}}
+    # What only the search reads is no part of a job: the same candidate typed alone has the same config.
+    template = [part for part in template if not (isinstance(part, str) and part.startswith(("sweep=", "sweep.")))]
+    seed = first.resolved["seed"]
+    held = {"splitter.seed": seed} if _known(first, "splitter.seed") else {}
+    recipe = Recipe(template, structural, seed, settings["repeats"], held)
+    return SweepPlan(first, space, fixed, recipe, settings)
+
+
+def _space(
+    door: Door,
+    checked: _Checked,
+    first: Composed,
+    bases: Mapping[tuple[str, Any], Composed],
+    typed: Sequence[Axis],
+    words: Sequence[str],
+    settings: Mapping[str, Any],
+) -> Iterator[Axis]:
+    """Give the axes of the picked models' search spaces and of `sweep.space`; what is typed is not varied twice."""
+    from mlframe.config.search import load_file
+
+    own = _axes(checked, settings["space"], "sweep.space", None, first)
+    taken = {axis.key for axis in (*typed, *own)} | {word.lstrip("+").partition("=")[0] for word in words}
+    models = next((axis.choices for axis in typed if axis.key == "model"), (first.choices.get("model"),))
+    if settings["name"] == "list":
+        models = ()
+    for model in models:
+        base = bases["model", model]
+        found = load_file(f"sweep/space/{model}")
+        node, where = found or ({}, "")
+        axes = [axis for axis in _axes(checked, node, where, ("model", str(model)), base) if axis.key not in taken]
+        yield from _fitting(door, checked, base, axes)
+        for axis in own:  # a key of this model only
+            if axis.key.startswith("model.") and _known(base, axis.key):
+                yield from _fitting(door, checked, base, [replace(axis, owner=("model", str(model)))])
+    some = [bases["model", model] for model in models]
+    for axis in own:
+        if not (axis.key.startswith("model.") and any(_known(base, axis.key) for base in some)):
+            yield from _fitting(door, checked, first, [axis])
+
+
+def _axes(checked: _Checked, node: Any, where: str, owner: tuple[str, str] | None, base: Composed) -> list[Axis]:
+    try:
+        return axes_of(node, where=where, owner=owner, task=base.resolved["goal"].get("task"))
+    except Problems as problems:
+        checked.add(problems.errors)
+    return []
+
+
+def _fitting(door: Door, checked: _Checked, base: Composed, axes: Sequence[Axis]) -> Iterator[Axis]:
+    """Give axes whose keys exist and whose values a component takes; keep what is wrong with the others."""
+    from mlframe.config.check import validate
+    from mlframe.config.schema import pick
+
+    for axis in axes:
+        if not _known(base, axis.key):
+            parent, _, _ = axis.key.rpartition(".")
+            names = [f"{parent}.{name}" for name in pick(base.raw, parent) or {}] if parent else list(base.raw)
+            checked.add([UnknownNameError.from_name("key", axis.key, names, where=axis.where)])
+            continue
+        for value in axis.choices or (axis.low, axis.high):
+            tried = base.derive({axis.key: value}, [f"{axis.key}={spell(value)}"])
+            for error in validate(door.plugins, tried, changed=[axis.key]):
+                checked.add([error.at(f"{axis.where}, {axis.key}={spell(value)}")])
+        yield axis
+
+
+def _refuse_empty(space: Space, settings: Mapping[str, Any]) -> None:
+    if settings["name"] != "list" and not space.axes:
+        hint = "sweep a key (model=lgbm,linear or model.C=interval(0.1,10)), or give sweep.space"
+        raise ConfigError("There is nothing to search: the picked model has no search space", where="sweep", hint=hint)
+    if settings["name"] == "list" and any(not axis.choices for axis in space):
+        axis = next(axis for axis in space if not axis.choices)
+        raise ConfigError(f"{axis.key} is a range, and sweep=list takes lists", where=axis.where,
+                          hint="search it with sweep=random or sweep=bayes, or list its values")  # fmt: skip
+
+
+def _line(axis: Axis, values: Mapping[str, Any] | None = None) -> str:
+    value = (values or {}).get(axis.key, axis.choices[0] if axis.choices else axis.low)
+    return f"{axis.key}={spell(value)}"
+
+
+def _picks(axis: Axis, first: Composed | None) -> bool:
+    """Whether an axis picks options of a group, other than setting a value."""
+    key = axis.key.lstrip("+")
+    return "/" in key or "@" in key or (key in first.choices if first else "." not in key)
+
+
+def _known(composed: Composed, key: str) -> bool:
+    """Whether a config has a key, so that its value can be replaced."""
+    node: Any = composed.raw
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True
