@@ -66,9 +66,10 @@ class Composed:
         for key, value in values.items():
             _put(raw, key, value)
         derived = _Derived(self, raw, overrides)
-        follow = {path: text[2:-1] for path, text in self._references if text[2:-1] in values}
-        others = [text for path, text in self._references if path not in follow]
-        if not any(_refers(text, key) for text in others for key in values) and not list(_texts(values, only="${")):
+        others = [(path, text) for path, text in self._references if path not in values]
+        follow = {path: text[2:-1] for path, text in others if text[2:-1] in values}
+        others = [(path, text) for path, text in others if path not in follow]
+        if not any(_refers(text, key) for _, text in others for key in values) and not list(_texts(values, only="${")):
             resolved = copy.deepcopy(self.resolved)
             for key, value in {**values, **{path: values[key] for path, key in follow.items()}}.items():
                 _put(resolved, key, value)

@@ -4,7 +4,8 @@ A sweep and its jobs are the plain records that the store keeps. Candidates are 
 resampled t-test on common folds (`mlframe.stats.comparison`). One is tied when its own comparison does not find it worse,
 and called worse when that still holds after Holm's correction (1979) for the number of candidates. Between the two it is
 likely worse: with dozens of candidates and a handful of folds the correction rejects next to nothing, so it may not
-decide what is good enough to be proposed. Of the best and the tied, the quickest is proposed.
+decide what is good enough to be proposed. Of the best and those that are tied and within about one standard error of it,
+the quickest is proposed.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["SIGNS", "Board", "Failure", "Row", "build", "is_number", "short_names", "size_text", "tell"]
 
 LEVEL = 0.05
-ALIKE = 1.1
-"""Costs within a tenth of each other count as equal: measured times differ by that from one day to the next."""
+NORMAL = 1.96
+ALIKE = 1.25
+"""Costs within a quarter of each other count as equal: measured times differ by that from one day to the next."""
 COSTS = ("latency_ms", "train_seconds", "size_bytes")
 SIGNS = {"★": "best", "≈": "tied", "↓": "likely worse", "✗": "worse", "?": "open"}
 NOT_THE_CANDIDATE = ("sweep", "hydra", "group")
@@ -255,13 +257,17 @@ def _propose(rows: Sequence[Row]) -> tuple[Row | None, str]:
             "it has the best score; with so few folds nothing tells which differences are luck "
             "(a splitter with several folds, or repeats, would)"
         )
-    tied = [row for row in others if row.tied]
+    # With few folds nearly everything is tied: what is more than one standard error behind is not proposed
+    # (the rule of Breiman, Friedman, Olshen and Stone, 1984, for choosing the simplest of equals).
+    tied = [row for row in others if row.tied and row.difference is not None and abs(row.difference) <= _error(best)]
     if not tied:
-        return best, "it has the best score, and no other candidate is tied with it"
+        return best, "it has the best score, and no other candidate comes within its standard error"
     picked = _cheapest([best, *tied])
     if picked == best:
         one = len(tied) == 1
-        count = f"{len(tied)} other candidate{'' if one else 's'} {'is' if one else 'are'} tied with it"
+        count = (
+            f"{len(tied)} other candidate{'' if one else 's'} {'comes' if one else 'come'} within its standard error"
+        )
         return best, f"it has the best score; {count}, and {'it is not' if one else 'none is'} cheaper"
     ends = (
         f", {picked.difference_low:+.4f} to {picked.difference_high:+.4f}" if picked.difference_low is not None else ""
@@ -269,6 +275,11 @@ def _propose(rows: Sequence[Row]) -> tuple[Row | None, str]:
     return picked, (
         f"it is tied with the best, trial {best.trial} ({picked.difference:+.4f}{ends}), and {_saving(picked, best)}"
     )
+
+
+def _error(row: Row) -> float:
+    """Return about the standard error of a mean, from its interval; infinite where nothing is known of its spread."""
+    return math.inf if row.low is None or row.high is None else (row.high - row.low) / (2 * NORMAL)
 
 
 def _cheapest(rows: Sequence[Row]) -> Row:

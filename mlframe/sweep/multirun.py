@@ -49,6 +49,8 @@ def multirun(door: Door) -> int:
             "fingerprint": fingerprint(config),
             "closing": None,
         }
+        warm = plan.settings["warm_start"]
+        older = store.sweep(warm)["id"] if warm else None  # before this one is the last
         if resumed is None:
             sweep = store.start_sweep(config["name"], record)
         else:
@@ -56,7 +58,7 @@ def multirun(door: Door) -> int:
             sweep = resumed["id"]
             store.claim_sweep(sweep)
         try:
-            run(door, store, sweep, plan, again=resumed is not None)
+            run(door, store, sweep, plan, older=older, again=resumed is not None)
         except KeyboardInterrupt:
             store.update_sweep(sweep, "interrupted")
             print(f"to go on: python -m mlframe -m {shlex.join(['sweep.resume=' + sweep])}", flush=True)
@@ -67,8 +69,16 @@ def multirun(door: Door) -> int:
         return conclude(door, store, sweep, plan)
 
 
-def run(door: Door, store: Any, sweep: str, plan: SweepPlan, *, again: bool) -> None:
+def run(door: Door, store: Any, sweep: str, plan: SweepPlan, *, older: str | None, again: bool) -> None:
     """Run the jobs through Hydra, whose sweeper and launcher the config may pick.
+
+    Args:
+        door: plugins and working directory.
+        store: the open store.
+        sweep: id of the sweep.
+        plan: what is to be done.
+        older: id of a sweep that the search learns from.
+        again: whether the sweep was begun before.
 
     Raises:
         ConfigError: Hydra could not run the sweep.
@@ -85,10 +95,9 @@ def run(door: Door, store: Any, sweep: str, plan: SweepPlan, *, again: bool) -> 
     }
     engine = Engine(store, sweep, plan.recipe, plan.sampler(), plan.budget())
     node = plan.settings
-    if node["warm_start"]:
-        older = store.sweep(node["warm_start"])
-        learned = engine.learn(store.sweep_jobs(older["id"]))
-        print(f"the search has learned from {learned} trials of {older['id']}")
+    if older is not None:
+        learned = engine.learn(store.sweep_jobs(older))
+        print(f"the search has learned from {learned} trials of {older}")
     kept = engine.resume() if again else 0
     print(f"multirun {sweep}: {headline(plan, kept)}", flush=True)
     raised: list[BaseException] = []

@@ -46,11 +46,15 @@ class WorkerProcess:
 
     Args:
         process: the process; it reads requests from its standard input and answers on its standard output.
+        job: number of its job, None while it is idle.
+        began: when the job began (monotonic seconds); while plugins are loaded, no job has.
+        ready: whether plugins are loaded.
     """
 
     process: subprocess.Popen[bytes]
     job: int | None = None
     began: float = 0.0
+    ready: bool = False
     _rest: bytes = b""
 
     @classmethod
@@ -189,6 +193,9 @@ class Pool:
             return [Event("died", job, {"error": reason}, worker)]
         events = []
         for message in told:
+            if message["kind"] == "ready":
+                worker.ready, worker.began = True, time.monotonic()
+                continue
             assert worker.job is not None
             events.append(Event(str(message.pop("kind")), worker.job, message, worker))
             if events[-1].kind == "done":
@@ -198,7 +205,7 @@ class Pool:
     def _limit(self, worker: WorkerProcess) -> list[Event]:
         spent = time.monotonic() - worker.began
         reason = None
-        if self.seconds and spent > self.seconds:
+        if self.seconds and worker.ready and spent > self.seconds:
             reason = f"it took longer than sweep.job_timeout, {self.seconds:g} s"
         elif self.memory and worker.memory() > self.memory:
             reason = f"it held more memory than sweep.job_memory, {self.memory / (1 << 20):,.0f} MB"

@@ -219,7 +219,11 @@ def spell(value: Any) -> str:
         return repr(value)
     text = str(value)
     plain = re.fullmatch(r"[A-Za-z_][\w./-]*", text) and text.lower() not in ("null", "true", "false", "nan", "inf")
-    return text if plain else "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if plain:
+        return text
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    return str(QuotedString(text, Quote.single).with_quotes())
 
 
 def _plain(value: Any) -> Any:

@@ -180,8 +180,8 @@ def _record(store: Any, run: str, summary: Mapping[str, Any]) -> dict[str, Any]:
 def main(setting: Mapping[str, Any]) -> None:
     """Answer requests, a JSON line each, until the input ends.
 
-    A request is {"job", "structure", "values", "overrides", "ask"}; the answers are {"kind": "checkpoint", …}, answered
-    with {"go"}, and at the end {"kind": "done", …}.
+    It says {"kind": "ready"} first. A request is {"job", "structure", "values", "overrides", "ask"}; the answers are
+    {"kind": "checkpoint", …}, answered with {"go"}, and at the end {"kind": "done", …}.
 
     Args:
         setting: plugins that are blocked or the only ones, the working directory, the sweep's id.
@@ -209,6 +209,7 @@ def main(setting: Mapping[str, Any]) -> None:
 
     worker.door.plugins  # noqa: B018 (loaded while the first job is being thought of)
     collect_garbage()
+    say(kind="ready")
     try:
         for request in iter(requests.get, None):
             working.set()

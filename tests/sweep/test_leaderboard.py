@@ -79,7 +79,7 @@ def test_costs_within_a_tenth_are_equal(costs, words):
 def test_a_tie_that_saves_nothing_is_left_alone():
     board = build(sweep(), two(shifted(-0.0005), latency_ms=2.95, fit_seconds=5.0, size_bytes=900))
     assert board.proposed == board.rows[0]
-    assert "1 other candidate is tied with it, and it is not cheaper" in board.reason
+    assert "1 other candidate comes within its standard error, and it is not cheaper" in board.reason
 
 
 def test_a_worse_candidate_is_not_proposed_however_cheap():
