@@ -464,3 +464,15 @@ def test_wandb_out_of_reach(bench: Bench, request: pytest.FixtureRequest, server
     assert time.monotonic() - began < 45
     assert [run["status"] for run in bench.runs()] == ["finished"]
     assert len(bench.versions()) == 1
+
+
+@pytest.mark.parametrize("mode", ["auto", "offline"])
+def test_a_variable_that_wandb_refuses_is_named_and_costs_the_record_only(bench: Bench, mode: str):
+    overrides = [item for item in FAST if item != "trackers=[]"]
+    result = finish(spawn(bench.folder, *TABLE, *overrides, f"trackers.wandb.mode={mode}", WANDB_MODE=""))
+    assert result.code == 0, result.err
+    (warning,) = [line for line in result.err.splitlines() if line.startswith("WARNING")]
+    assert "WANDB_MODE=''" in warning
+    assert "unset or mend the variable" in warning
+    assert "goes on without it" in warning
+    assert [run["status"] for run in bench.runs()] == ["finished"]
