@@ -117,6 +117,7 @@ class CsvSource(Source):
         # polars fills a short line with nulls; without a null in the last column there is no short line.
         if limit is None and frame.width > 1 and frame[:, -1].null_count():
             self._refuse_ragged(file, len(names))
+        frame = _numbers(frame, overrides, self.decimal_comma)
         return apply_types(frame, self.types, self.times, file.address)
 
     def _one_type(self, read: list[tuple[DataFile, pl.DataFrame]]) -> list[pl.DataFrame]:
@@ -271,6 +272,27 @@ def first_bad_record(
     finally:
         csv.field_size_limit(limit)
     return None
+
+
+def _numbers(frame: pl.DataFrame, declared: Mapping[str, object], decimal_comma: bool) -> pl.DataFrame:
+    """Read as numbers the text columns that are text only because of `nan`, which polars knows as `NaN` alone."""
+    found = []
+    for name in (name for name, dtype in frame.schema.items() if dtype == pl.String and name not in declared):
+        if not _are_numbers(frame[name].head(100), decimal_comma):
+            continue  # real text is told by its beginning
+        column = frame[name]
+        if column.str.to_lowercase().is_in(["nan", "-nan", "+nan"]).any() and _are_numbers(column, decimal_comma):
+            found.append(_as_numbers(column, decimal_comma))
+    return frame.with_columns(found)
+
+
+def _as_numbers(column: pl.Series, decimal_comma: bool) -> pl.Series:
+    text = column.str.replace(",", ".", literal=True) if decimal_comma else column
+    return text.cast(pl.Float64, strict=False)
+
+
+def _are_numbers(column: pl.Series, decimal_comma: bool) -> bool:
+    return _as_numbers(column, decimal_comma).null_count() == column.null_count()
 
 
 def _starts_empty(frame: pl.DataFrame) -> bool:
