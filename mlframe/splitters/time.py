@@ -109,7 +109,7 @@ class TimeSplitter(RuleSplitter):
             raise DataError(
                 "splitter=time needs a column with the role 'time'",
                 where="data.columns",
-                hint="name it: '+data.columns.NAME.role=time', or use another splitter",
+                hint="name it: 'data.columns.NAME.role=time', or use another splitter",
             )
         column = table.frame[name]
         if column.dtype.is_float():
