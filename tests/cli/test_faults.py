@@ -185,6 +185,37 @@ def test_a_component_that_fails_is_named_and_its_traceback_kept(bench: Bench, in
     assert "crash_module.py" in log
 
 
+TRACKER = """
+from mlframe import Component, hookimpl
+from mlframe.contracts import Tracker
+
+@hookimpl
+def mlframe_trackers():
+    return [Component("shut", "{module}:Shut", "cannot begin")]
+
+class Shut(Tracker):
+    def open(self, run):
+        raise ConnectionError("nobody there")
+
+    def figures(self, values):
+        raise AssertionError("told though it could not begin")
+
+    def close(self, status):
+        print("closed as", status)
+"""
+
+
+def test_a_tracker_that_cannot_begin_is_closed_and_the_run_goes_on(
+    bench: Bench, install_plugin: Callable[..., Path], caplog: pytest.LogCaptureFixture
+):
+    install_plugin("shut", TRACKER.format(module="shut_module"), module="shut_module")
+    result = bench.train("trackers=[shut]")
+    assert result.code == 0, result.err
+    assert "The tracker shut cannot begin: nobody there; the run goes on without it" in caplog.text
+    assert "closed as failed" in result.out
+    assert [run["status"] for run in bench.runs()] == ["finished"]
+
+
 # ------------------------------------------------------------------------------------------------- kill and signals
 
 
