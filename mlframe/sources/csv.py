@@ -21,6 +21,7 @@ from mlframe.sources.text import refuse_encoding
 __all__ = ["CsvSource", "first_bad_record"]
 
 INFER_ROWS = 10_000
+SEPARATORS = ";\t|,"
 UTF8 = ("utf-8", "utf8", "utf-8-sig")
 
 
@@ -54,11 +55,12 @@ class CsvSource(Source):
         decimal_comma: bool = False,
         deduplicate: bool = False,
     ) -> None:
+        separator = "\t" if separator == "\\t" else separator  # as a command line gives it
         for key, value in (("separator", separator), ("quote", quote)):
             if value is not None and len(value.encode()) != 1:
                 raise ConfigError(
                     f"data.source.{key} must be one ASCII character", value=value, where=f"data.source.{key}",
-                    hint=r"a tab is written '\t' in double quotes",
+                    hint=r"""quote it twice on the command line, a tab too: 'data.source.separator=";"', '…="\t"'""",
                 )  # fmt: skip
         try:
             "".encode(encoding)
@@ -82,7 +84,7 @@ class CsvSource(Source):
         """Return all rows.
 
         Raises:
-            DataError: missing, empty, broken or wrongly encoded file, or a value that does not fit its type.
+            DataError: missing, empty, broken or wrongly encoded file, another separator, or a value that does not fit its type.
         """
         files = list_files(self.path)
         frames = self._one_type([(file, self._one(file, None)) for file in files])
@@ -165,6 +167,14 @@ class CsvSource(Source):
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._explained(file, None, error) from error
         names = [name or "" for name in first.row(0)]
+        other = next(
+            (mark for mark in SEPARATORS if len(names) == 1 and mark != self.separator and mark in names[0]), None
+        )
+        if other is not None:
+            raise DataError(
+                f"The header is one field with {other!r} in it", value=names[0], where=file.address,
+                hint=f"""say what stands between fields: 'data.source.separator="{other}"'""".replace("\t", r"\t"),
+            )  # fmt: skip
         if any("\ufffd" in name or "\0" in name for name in names):
             raise self._explained(file, None, ValueError("the header is no text in this encoding"))
         return [name.removeprefix("\ufeff") for name in names]

@@ -128,7 +128,7 @@ class TimeSplitter(RuleSplitter):
                 f"The time {name!r} is {column.dtype}, which has no order in time",
                 value=column[0] if len(column) else None,
                 where=where,
-                hint=f"parse it: '+data.source.times.{name}=\"%Y-%m-%d\"'",
+                hint=f"parse it: 'data.source.times.{name}=\"%Y-%m-%d\"'",
             )
         if isinstance(self.gap, timedelta):
             raise ConfigError(

@@ -230,6 +230,13 @@ def test_a_declared_column_that_is_missing_is_named_with_near_matches(tmp_path: 
     assert "did you mean 'amount'?" in text
 
 
+@pytest.mark.parametrize(("mark", "typed"), [(";", ";"), ("\t", r"\t"), ("|", "|")])
+def test_another_separator_is_named_as_it_is_typed(tmp_path: Path, mark: str, typed: str) -> None:
+    path = write(tmp_path, f"a{mark}b\n1{mark}2\n")
+    assert f"""'data.source.separator="{typed}"'""" in refused(CsvSource(path))
+    assert CsvSource(path, separator=typed).read().rows() == [(1, 2)]
+
+
 def test_impossible_parameters_are_refused_at_once() -> None:
     with pytest.raises(UnknownNameError, match="integer"):
         CsvSource("x.csv", types={"a": "integer"})
