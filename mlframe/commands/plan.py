@@ -85,7 +85,7 @@ def read_sample(door: Any, config: dict[str, Any]) -> dict[str, Any]:
     """Read some rows, give columns their kinds, and run the validators on them.
 
     Raises:
-        DataError: the sample cannot be read, or fails.
+        DataError: the sample cannot be read, fails, or holds no target.
     """
     from mlframe.config.schema import entries
     from mlframe.steps.ingest import number_rows
@@ -100,6 +100,8 @@ def read_sample(door: Any, config: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError("No column has the role 'feature'", where="data.columns", hint="declare at least one")
     for key, node in entries(config.get("validators")):
         refuse(registry.create("validators", node).validate(table, labelled=True), key, table)
+    if table.one("target") is None and config["task"]["steps"].get("label") is not None:
+        registry.create("labeler", config["labeler"]).label(table)  # one that needs a target says so
     return {"rows": len(table), "columns": table.columns}
 
 
@@ -111,7 +113,7 @@ def show(overrides: list[str], plan: dict[str, Any]) -> None:
     read = {
         key: value
         for key, value in picks.items()
-        if key in ("data", "task", "level", "experiment") or steps & READERS.get(key, set())
+        if key in ("data", "task", "experiment") or steps & READERS.get(key, set())
     }
     print("job: " + (" ".join(overrides) or "(defaults)"))
     print("  " + "  ".join(f"{key}={value}" for key, value in sorted(read.items())))
@@ -137,5 +139,6 @@ READERS = {
     "model": {"fit"},
     "evaluators": {"score"},
     "reporters": {"report"},
+    "level": {"register"},
 }
 """Config group to the steps that read it: a task shows only the groups of its own steps."""

@@ -80,7 +80,8 @@ def show(door: Any, group: str, name: str) -> int:
     from mlframe.registry import import_target, parameter_names, signature_node
 
     item = door.plugins.registry.get(group, name, where="command line")
-    print(f"{group}/{name}: {item.component.summary}\nfrom {item.origin} (plugin {item.plugin!r})")
+    plugin = f" (plugin {item.plugin!r})" if item.distribution else ""
+    print(f"{group}/{name}: {item.component.summary}\nfrom {item.origin}{plugin}")
     found = shipped_values(door, group, name)
     shipped = found or {}
     targets = item.component.target

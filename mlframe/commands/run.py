@@ -53,10 +53,13 @@ def run_task(door: Door, composed: Composed, group: str | None = None) -> int:
 
 
 def headline(composed: Composed, config: dict[str, Any]) -> str:
-    """Return the run's first line: task, data, model."""
+    """Return the run's first line: the task and the choices that its steps read."""
+    from mlframe.commands.plan import READERS
+
+    steps = {name for name, options in config["task"]["steps"].items() if options is not None}
     parts = [
         f"{key}={composed.choices[key]}"
         for key in ("data", "model", "splitter", "experiment", "level")
-        if composed.choices.get(key)
+        if composed.choices.get(key) and (key not in READERS or steps & READERS[key])
     ]
     return f"{config['task']['name']}: {' '.join(parts)}"

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -57,6 +57,11 @@ def _composed(config: DictConfig, overrides: Sequence[str]) -> Composed:
     del config["hydra"]
     if config.get("name") is None:
         config.name = choices.get("data")
+    source = (config.get("data") or {}).get("source")
+    if source is not None and "ingest" not in config.task.steps and OmegaConf.is_missing(source, "path"):
+        source.path = str(
+            config.input or ""
+        )  # a task that scores a file reads `input`, whatever the model was trained on
     return Composed(config, choices, _shadowed(), tuple(overrides))
 
 
@@ -119,6 +124,15 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
         config = hydra_compose(PRIMARY, overrides=good, return_hydra_config=True)
     except MlframeError as error:
         return Problems([*errors, error])
+    except MissingConfigException as error:  # every choice of the command line is there: a file picks something else
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        options = repository.get_group_options(group, ObjectType.CONFIG) if group else []
+        where = (
+            f"the defaults of a config file, by way of {' '.join(good)}" if good else "the defaults of a config file"
+        )
+        return Problems(
+            [*errors, UnknownNameError.from_name(group or "config", name, options, where=where), *plugins.problems]
+        )
     except Exception as error:
         return Problems([*errors, ConfigError(_flat(error), hint="'mlframe plugins' lists groups and options")])
     OmegaConf.set_struct(config, True)
@@ -215,7 +229,7 @@ def _shadowed() -> list[str]:
     sources = GlobalHydra.instance().config_loader().get_sources()
     own = next((source for source in sources if source.provider == "project"), None)
     shipped = next(source for source in sources if source.provider == "mlframe")
-    if own is None:
+    if own is None or (own.root.exists() and own.root.samefile(shipped.root)):  # in a checkout of mlframe they are one
         return []
     return [path for path in _files(own, "") if shipped.is_config(path)]
 

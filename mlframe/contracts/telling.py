@@ -44,7 +44,7 @@ class Tracker(ABC):
     """Records a run elsewhere (hook `mlframe_trackers`, group `trackers`).
 
     The runner opens it before the first step and closes it whatever happens. A tracker that cannot reach its server
-    says so once and goes on: it never fails a run.
+    says so once and goes on: it never fails a run. When `open` raises, the runner warns, closes it and goes on without it.
     """
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ Array = npt.NDArray[Any]
 
 BINS = 20
 IDENTIFIER = 0.95  # share of distinct values from which a categorical column looks like an identifier
+DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d\S*)?$")
 RARE = 0.01  # share of rows below which a class is reported
 
 
@@ -121,7 +123,10 @@ class ProfileExplorer(Explorer):
             found.append(Finding("problem", f"{name} is infinite in {counts.infinite:,} rows.", name))
         integer = column.kind == "numeric" and column.dtype.startswith(("Int", "UInt"))
         least = known if integer else IDENTIFIER * known
-        if known >= 50 and counts.distinct >= least and (column.kind == "categorical" or integer):
+        if column.kind == "categorical" and DATE.match(counts.example or ""):
+            text = f"{name} holds times as text, such as {counts.example}. data.source.types.{name}=datetime (or date) makes "
+            found.append(Finding("warning", text + "parts of the year, week and day of them.", name))
+        elif known >= 50 and counts.distinct >= least and (column.kind == "categorical" or integer):
             text = f"{name} looks like an identifier: {counts.distinct:,} distinct values in {known:,} rows."
             found.append(Finding("warning", text + " Set its role to id unless it carries meaning.", name))
         return found

@@ -36,7 +36,7 @@ class ColumnLabeler(Labeler):
             raise DataError(
                 "No column has the role 'target'",
                 where="data.columns",
-                hint="name the column to predict: '+data.columns.NAME.role=target'; "
+                hint="name the column to predict: 'data.columns.NAME.role=target'; "
                 f"the columns are: {', '.join(column.name for column in table.columns)}",
             )
         rows = table.frame[ROW]

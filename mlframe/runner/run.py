@@ -115,9 +115,14 @@ class Runner:
         try:
             with ExitStack() as stack, Limits(self.config["resources"]) as limits:
                 stack.push(lambda kind, error, trace: _close(trackers, _status(error), context.summary))
-                for _, tracker in context.components("trackers"):
+                for key, tracker in context.components("trackers"):
                     trackers.append(tracker)
-                    tracker.open(info)
+                    try:
+                        tracker.open(info)
+                    except Exception as error:  # a tracker never fails a run
+                        log.warning("The tracker %s cannot begin: %s; the run goes on without it", key, error)
+                        _close([tracker], "failed", {})
+                        trackers.remove(tracker)
                 self._steps(context, steps, limits)
                 figures = flat_figures(context.summary)
                 for tracker in trackers:

@@ -21,6 +21,7 @@ from mlframe.sources.text import refuse_encoding
 __all__ = ["CsvSource", "first_bad_record"]
 
 INFER_ROWS = 10_000
+SEPARATORS = ";\t|,"
 UTF8 = ("utf-8", "utf8", "utf-8-sig")
 
 
@@ -54,11 +55,12 @@ class CsvSource(Source):
         decimal_comma: bool = False,
         deduplicate: bool = False,
     ) -> None:
+        separator = "\t" if separator == "\\t" else separator  # as a command line gives it
         for key, value in (("separator", separator), ("quote", quote)):
             if value is not None and len(value.encode()) != 1:
                 raise ConfigError(
                     f"data.source.{key} must be one ASCII character", value=value, where=f"data.source.{key}",
-                    hint=r"a tab is written '\t' in double quotes",
+                    hint=r"""quote it twice on the command line, a tab too: 'data.source.separator=";"', '…="\t"'""",
                 )  # fmt: skip
         try:
             "".encode(encoding)
@@ -82,7 +84,7 @@ class CsvSource(Source):
         """Return all rows.
 
         Raises:
-            DataError: missing, empty, broken or wrongly encoded file, or a value that does not fit its type.
+            DataError: missing, empty, broken or wrongly encoded file, another separator, or a value that does not fit its type.
         """
         files = list_files(self.path)
         frames = self._one_type([(file, self._one(file, None)) for file in files])
@@ -117,6 +119,7 @@ class CsvSource(Source):
         # polars fills a short line with nulls; without a null in the last column there is no short line.
         if limit is None and frame.width > 1 and frame[:, -1].null_count():
             self._refuse_ragged(file, len(names))
+        frame = _numbers(frame, overrides, self.decimal_comma)
         return apply_types(frame, self.types, self.times, file.address)
 
     def _one_type(self, read: list[tuple[DataFile, pl.DataFrame]]) -> list[pl.DataFrame]:
@@ -164,6 +167,14 @@ class CsvSource(Source):
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._explained(file, None, error) from error
         names = [name or "" for name in first.row(0)]
+        other = next(
+            (mark for mark in SEPARATORS if len(names) == 1 and mark != self.separator and mark in names[0]), None
+        )
+        if other is not None:
+            raise DataError(
+                f"The header is one field with {other!r} in it", value=names[0], where=file.address,
+                hint=f"""say what stands between fields: 'data.source.separator="{other}"'""".replace("\t", r"\t"),
+            )  # fmt: skip
         if any("\ufffd" in name or "\0" in name for name in names):
             raise self._explained(file, None, ValueError("the header is no text in this encoding"))
         return [name.removeprefix("\ufeff") for name in names]
@@ -271,6 +282,27 @@ def first_bad_record(
     finally:
         csv.field_size_limit(limit)
     return None
+
+
+def _numbers(frame: pl.DataFrame, declared: Mapping[str, object], decimal_comma: bool) -> pl.DataFrame:
+    """Read as numbers the text columns that are text only because of `nan`, which polars knows as `NaN` alone."""
+    found = []
+    for name in (name for name, dtype in frame.schema.items() if dtype == pl.String and name not in declared):
+        if not _are_numbers(frame[name].head(100), decimal_comma):
+            continue  # real text is told by its beginning
+        column = frame[name]
+        if column.str.to_lowercase().is_in(["nan", "-nan", "+nan"]).any() and _are_numbers(column, decimal_comma):
+            found.append(_as_numbers(column, decimal_comma))
+    return frame.with_columns(found)
+
+
+def _as_numbers(column: pl.Series, decimal_comma: bool) -> pl.Series:
+    text = column.str.replace(",", ".", literal=True) if decimal_comma else column
+    return text.cast(pl.Float64, strict=False)
+
+
+def _are_numbers(column: pl.Series, decimal_comma: bool) -> bool:
+    return _as_numbers(column, decimal_comma).null_count() == column.null_count()
 
 
 def _starts_empty(frame: pl.DataFrame) -> bool:

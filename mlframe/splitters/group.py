@@ -88,7 +88,7 @@ def _groups(table: Table) -> Array:
         raise DataError(
             "splitter=group needs a column with the role 'group'",
             where="data.columns",
-            hint="name it: '+data.columns.NAME.role=group', or use another splitter",
+            hint="name it: 'data.columns.NAME.role=group', or use another splitter",
         )
     column = table.frame[name]
     missing = column.null_count()

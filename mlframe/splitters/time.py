@@ -109,7 +109,7 @@ class TimeSplitter(RuleSplitter):
             raise DataError(
                 "splitter=time needs a column with the role 'time'",
                 where="data.columns",
-                hint="name it: '+data.columns.NAME.role=time', or use another splitter",
+                hint="name it: 'data.columns.NAME.role=time', or use another splitter",
             )
         column = table.frame[name]
         if column.dtype.is_float():
@@ -128,7 +128,7 @@ class TimeSplitter(RuleSplitter):
                 f"The time {name!r} is {column.dtype}, which has no order in time",
                 value=column[0] if len(column) else None,
                 where=where,
-                hint=f"parse it: '+data.source.times.{name}=\"%Y-%m-%d\"'",
+                hint=f"parse it: 'data.source.times.{name}=\"%Y-%m-%d\"'",
             )
         if isinstance(self.gap, timedelta):
             raise ConfigError(

@@ -112,6 +112,8 @@ def read_file(context: Any, path: str) -> Any:
     options = dict(configured) if configured.get("name") == name else {}
     # Every row of the input is scored, and the input need not hold the target.
     options.pop("deduplicate", None)
+    if Path(path).suffix.lower() == ".tsv":
+        options["separator"] = "\t"
     absent = {
         column
         for column, spec in ((context.config.get("data") or {}).get("columns") or {}).items()

@@ -180,6 +180,16 @@ class ModelSuite(Suite):
             thin = replace(case, target=target)
             assert np.isfinite(_answer(_fit(make(case.task), adapter, thin), case.matrix)).all()
 
+    def test_a_class_that_the_train_rows_lack(
+        self, cases: list[Case], make: Callable[[str], Any], adapter: Any
+    ) -> None:
+        for case in (case for case in cases if case.task == "multiclass"):  # as in an early fold along time
+            gap = replace(case, target=np.where(case.target == 1, 2, case.target))
+            estimator = _fit(make(case.task), adapter, gap)
+            assert estimator.classes_.tolist() == [0, 2]
+            assert _answer(estimator, case.matrix).shape == (len(case.target), 2)
+            assert set(estimator.predict(case.matrix)) <= {0, 2}
+
     def test_sparse_and_missing_as_the_tags_say(
         self, cases: list[Case], make: Callable[[str], Any], adapter: Any
     ) -> None:

@@ -22,15 +22,15 @@ __all__ = ["SourceSuite"]
 class SourceSuite(Suite):
     """A source reads the same rows twice and tells cheaply whether they changed.
 
-    Override `component`; override `change` too where the data behind the source can change.
+    Override `component` and `change`.
     """
 
     group = "data/source"
 
     @pytest.fixture
     def change(self) -> Callable[[], object] | None:
-        """Return a function that changes the data behind the source, None where it never changes."""
-        return None
+        """Return a function that changes the data behind the source; None says that the data can never change."""
+        raise NotImplementedError(f"{type(self).__name__} must override the fixture 'change'")
 
     @pytest.fixture
     def make(self, registry: Registry, item: Registered, node: dict[str, Any]) -> Callable[[], Source]:

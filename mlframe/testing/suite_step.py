@@ -22,15 +22,15 @@ KINDS = ("table", "frame", "arrays", "pipeline", "json", "files", "value")
 class StepSuite(Suite):
     """A step says what it needs and gives, and keeps to it.
 
-    Override `component`; override `scene` too, so that the step is run.
+    Override `component` and `scene`, with which the step is run.
     """
 
     group = "step"
 
     @pytest.fixture
-    def scene(self) -> tuple[Any, Mapping[str, Any]] | None:
-        """Return a context and the inputs by name to run the step with; None checks its declarations only."""
-        return None
+    def scene(self) -> tuple[Any, Mapping[str, Any]]:
+        """Return a context and the inputs by name to run the step with."""
+        raise NotImplementedError(f"{type(self).__name__} must override the fixture 'scene'")
 
     @pytest.fixture
     def step(self, registry: Registry, item: Registered, node: dict[str, Any]) -> Step:
@@ -57,10 +57,8 @@ class StepSuite(Suite):
         signature = inspect.signature(step.run)
         signature.bind(None, **dict.fromkeys((*step.needs, *step.needs_if_present)))
 
-    def test_run_gives_what_it_says(self, step: Step, scene: tuple[Any, Mapping[str, Any]] | None) -> None:
-        context, inputs = scene if scene is not None else (None, None)
-        if inputs is None:
-            return
+    def test_run_gives_what_it_says(self, step: Step, scene: tuple[Any, Mapping[str, Any]]) -> None:
+        context, inputs = scene
         assert set(inputs) == {*step.needs, *step.needs_if_present}, "the fixture 'scene' must give every input"
         given = step.run(context, **inputs)
         assert set(given) == set(step.gives)

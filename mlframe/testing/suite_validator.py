@@ -26,8 +26,8 @@ FAILURES = {"row": pl.UInt32, "column": pl.String, "check": pl.String, "value": 
 class ValidatorSuite(Suite):
     """A validator reports every failure by the row's number, and changes nothing.
 
-    Override `component`; override `good` (rows that pass) and `bad` (rows that do not, with their numbers) to fit what
-    the validator checks.
+    Override `component` and `bad` (rows that do not pass, with their numbers); override `good` (rows that do) where
+    `make_table()` would not.
     """
 
     group = "validators"
@@ -38,9 +38,9 @@ class ValidatorSuite(Suite):
         return make_table()
 
     @pytest.fixture
-    def bad(self) -> tuple[Table, Collection[int]] | None:
-        """Return a table and the numbers (`mlframe.table.ROW`) of its failing rows; None: it only passes."""
-        return None
+    def bad(self) -> tuple[Table, Collection[int]]:
+        """Return a table and the numbers (`mlframe.table.ROW`) of its failing rows, one or more."""
+        raise NotImplementedError(f"{type(self).__name__} must override the fixture 'bad'")
 
     @pytest.fixture
     def validator(self, registry: Registry, item: Registered, node: dict[str, Any]) -> Validator:
@@ -64,9 +64,10 @@ class ValidatorSuite(Suite):
         assert found.failures.height == 0, found.failures
 
     def test_every_failure_is_reported_by_row_number(
-        self, validator: Validator, good: Table, bad: tuple[Table, Collection[int]] | None
+        self, validator: Validator, bad: tuple[Table, Collection[int]]
     ) -> None:
-        table, wanted = bad if bad is not None else (good, [])
+        table, wanted = bad
+        assert wanted, "the fixture 'bad' must name the rows that fail"
         before = table.frame.clone()
         # Reversed and thinned, so that a position taken for a row's number is found out.
         for rows in (np.arange(len(table)), np.arange(len(table))[::-1], np.arange(1, len(table), 2)):

@@ -95,7 +95,11 @@ class WandbTracker(Tracker):
         if mode == "disabled":
             return
         self._folder = Path(self.dir) if self.dir else run.folder
-        self._online = self._can_connect(mode)
+        try:
+            self._online = self._can_connect(mode)
+        except Exception as error:  # its client reads settings of its own, and refuses all when it dislikes one
+            self._warn(f"W&B cannot start ({_reason(error)}); the run goes on without it")
+            return
         number = _clean(run.id)
         if self._online:
             try:
@@ -108,7 +112,7 @@ class WandbTracker(Tracker):
         try:
             self._run = self._start(run, "offline", number)
         except Exception as error:
-            self._warn(f"W&B cannot record the run ({_first_line(error)}); the run goes on without it")
+            self._warn(f"W&B cannot record the run ({_reason(error)}); the run goes on without it")
 
     def figures(self, values: Mapping[str, float]) -> None:
         """Log numbers under their names."""
@@ -335,6 +339,17 @@ def _without_diff(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _clean(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)
+
+
+def _reason(error: BaseException) -> str:
+    """Return why W&B's client gave up; a setting that it refuses is named with its variable and value."""
+    refused: list[Any] = getattr(error, "errors", list)()  # pydantic's list of them
+    if not refused or not refused[0].get("loc"):
+        return _first_line(error)
+    name, value = f"WANDB_{str(refused[0]['loc'][0]).upper()}", refused[0].get("input")
+    if name in os.environ:
+        return f"{name}={value!r} is set, and it says: {refused[0]['msg']}; unset or mend the variable"
+    return f"its setting {refused[0]['loc'][0]!r} is {value!r}, and it says: {refused[0]['msg']}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -125,6 +125,7 @@ def test_no_data(bench: Bench):
 
 def test_a_needed_parameter_is_absent(bench: Bench):
     refused(bench("data=csv", *FAST), "data.source.path")
+    refused(bench("plan", "data=csv", *FAST), "data.source.path")
     nothing_kept(bench, runs=0)
 
 
@@ -290,6 +291,16 @@ def test_a_projects_own_file_that_fails(bench: Bench):
     assert "mlframe_project.py" in result.out
     assert "nothing_of_that_name" in result.out
     assert bench.train().code == 0
+
+
+def test_a_data_file_that_picks_what_a_failing_plugin_would_offer(bench: Bench):
+    bench.write("import nothing_of_that_name\n", "mlframe_project.py")
+    bench.write("# @package _global_\ndefaults:\n  - override /model: fores\n", "conf/experiment/mine.yaml")
+    result = bench(*TABLE, "experiment=mine")
+    words = ("There is no model 'fores'", "experiment=mine", "did you mean 'forest'", "nothing_of_that_name")
+    assert "search path" not in refused(result, *words)
+    assert count(result) == 2
+    nothing_kept(bench, runs=0, files=bench.files())
 
 
 def test_a_component_whose_library_is_absent(bench: Bench, install_plugin: Callable[..., Path]):

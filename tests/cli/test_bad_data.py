@@ -106,7 +106,8 @@ def test_repeated_column_names(bench: Bench):
 
 def test_no_target_is_declared(bench: Bench):
     result = bench("data=csv", "data.source.path=my.csv", *FAST)
-    refused(result, "No column has the role 'target'", "data.columns.NAME.role=target", "bought")
+    refused(result, "No column has the role 'target'", "'data.columns.NAME.role=target'", "bought")
+    refused(bench("plan", "data=csv", "data.source.path=my.csv", *FAST), "No column has the role 'target'")
     nothing_kept(bench, runs=1)
 
 

@@ -32,6 +32,22 @@ def test_the_champion_scores(served: Bench):
     assert (served.folder / "out.csv").read_text().startswith(f"{HEADER},bought,y_pred,p_no,p_yes,model_version")
 
 
+def test_a_model_from_a_csv_file_needs_no_file_but_the_input(served: Bench):
+    result = served("predict", "data=csv", "input=my.csv", "output=out.csv", "trackers=[]")
+    assert result.code == 0, result.err
+    assert result.out.startswith("predict: data=csv\n"), "only what the task reads is shown"
+    refused(served("predict", "data=csv", "output=out.csv", "trackers=[]"), "predict needs input", "input=FILE")
+
+
+def test_what_is_written_with_tabs_is_read_with_tabs(served: Bench):
+    assert served.predict("input=my.csv", "output=out.tsv").code == 0
+    rows = [line.rsplit("\t", 5)[0] for line in (served.folder / "out.tsv").read_text().splitlines()]
+    served.write("\n".join(rows) + "\n", "new.tsv")
+    result = served.predict("input=new.tsv", "output=again.tsv")
+    assert result.code == 0, result.err
+    assert "80 predictions in again.tsv" in result.out
+
+
 def test_no_model_at_all(bench: Bench):
     result = bench.predict("input=my.csv", "output=out.csv")
     refused(result, "There is no model 'csv'", "train a model first")

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from workbench import FAST, TABLE, Bench, finish, nothing_kept, refused, spawn
 
+from mlframe.store.metadata import SCHEMA_VERSION
 from mlframe.store.store import Store
 
 STEPS = ("ingest", "verify", "label", "split", "fit", "score", "refit", "evaluate", "gate", "register", "report")
@@ -185,6 +186,37 @@ def test_a_component_that_fails_is_named_and_its_traceback_kept(bench: Bench, in
     assert "crash_module.py" in log
 
 
+TRACKER = """
+from mlframe import Component, hookimpl
+from mlframe.contracts import Tracker
+
+@hookimpl
+def mlframe_trackers():
+    return [Component("shut", "{module}:Shut", "cannot begin")]
+
+class Shut(Tracker):
+    def open(self, run):
+        raise ConnectionError("nobody there")
+
+    def figures(self, values):
+        raise AssertionError("told though it could not begin")
+
+    def close(self, status):
+        print("closed as", status)
+"""
+
+
+def test_a_tracker_that_cannot_begin_is_closed_and_the_run_goes_on(
+    bench: Bench, install_plugin: Callable[..., Path], caplog: pytest.LogCaptureFixture
+):
+    install_plugin("shut", TRACKER.format(module="shut_module"), module="shut_module")
+    result = bench.train("trackers=[shut]")
+    assert result.code == 0, result.err
+    assert "The tracker shut cannot begin: nobody there; the run goes on without it" in caplog.text
+    assert "closed as failed" in result.out
+    assert [run["status"] for run in bench.runs()] == ["finished"]
+
+
 # ------------------------------------------------------------------------------------------------- kill and signals
 
 
@@ -281,7 +313,8 @@ def test_a_store_from_a_newer_version(trained: Bench):
     database.close()
     before = (trained.home / "mlframe.db").read_bytes()
     for argv in ((*TABLE, *FAST), ("runs",), ("promote", "csv/1"), ("predict", *TABLE, "input=my.csv", "output=o.csv")):
-        refused(trained(*argv), "made by a newer mlframe", "version 99", "version 1", "upgrade mlframe", "mlframe.db")
+        known = f"version {SCHEMA_VERSION}"
+        refused(trained(*argv), "made by a newer mlframe", "version 99", known, "upgrade mlframe", "mlframe.db")
     assert (trained.home / "mlframe.db").read_bytes() == before
 
 
@@ -464,3 +497,15 @@ def test_wandb_out_of_reach(bench: Bench, request: pytest.FixtureRequest, server
     assert time.monotonic() - began < 45
     assert [run["status"] for run in bench.runs()] == ["finished"]
     assert len(bench.versions()) == 1
+
+
+@pytest.mark.parametrize("mode", ["auto", "offline"])
+def test_a_variable_that_wandb_refuses_is_named_and_costs_the_record_only(bench: Bench, mode: str):
+    overrides = [item for item in FAST if item != "trackers=[]"]
+    result = finish(spawn(bench.folder, *TABLE, *overrides, f"trackers.wandb.mode={mode}", WANDB_MODE=""))
+    assert result.code == 0, result.err
+    (warning,) = [line for line in result.err.splitlines() if line.startswith("WARNING")]
+    assert "WANDB_MODE=''" in warning
+    assert "unset or mend the variable" in warning
+    assert "goes on without it" in warning
+    assert [run["status"] for run in bench.runs()] == ["finished"]

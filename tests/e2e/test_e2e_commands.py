@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from e2e_tools import Workspace, lines_of, own, write_table
 PROJECT = '''
 """A step of one's own, and every event written down."""
 import json
+from importlib import resources
 from pathlib import Path
 from mlframe import Component, hookimpl
 from mlframe.contracts import Step
@@ -197,6 +199,12 @@ def test_a_file_of_ones_own_that_replaces_a_shipped_one_is_shown(tmp_path: Path)
     assert replaced in workspace.ok("why", "model.classification.strategy", *words).out
     assert replaced in workspace.ok(*words).out
     assert workspace.last()["config"]["model"]["classification"]["strategy"] == "stratified"
+
+
+def test_in_a_checkout_the_folder_conf_replaces_nothing(tmp_path: Path) -> None:
+    workspace = Workspace.make(tmp_path / "work")
+    (workspace.folder / "conf").symlink_to(Path(str(resources.files("mlframe.conf"))))
+    assert "replaces" not in workspace.ok("why", "seed", "data=churn").out
 
 
 def test_cfg_prints_the_config_and_runs_nothing(workspace: Workspace) -> None:

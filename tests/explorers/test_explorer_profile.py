@@ -32,6 +32,12 @@ def made(rows: int = 1000) -> pl.DataFrame:
             "number": rng.permutation(rows),
             "constant": ["same"] * rows,
             "empty": pl.Series([None] * rows, dtype=pl.Float64),
+            "day": [
+                str(day)
+                for day in pl.date_range(
+                    pl.date(2024, 1, 1), pl.date(2024, 1, 1) + pl.duration(days=rows - 1), eager=True
+                )
+            ],
             "holes": [None if i % 3 else float(i % 7) for i in range(rows)],
             "colour": rng.choice(["red", "green"], rows),
             "when": pl.datetime_range(
@@ -54,8 +60,11 @@ def test_suspicious_columns_are_named_and_good_ones_are_not() -> None:
         "code": "warning",
         "number": "warning",
         "constant": "warning",
+        "day": "warning",
         "holes": "warning",
     }
+    (day,) = (item.text for item in found.findings if item.column == "day")
+    assert "such as 2024-01-01. data.source.types.day=datetime" in day
     assert [item.severity for item in found.findings] == sorted(
         (item.severity for item in found.findings), key=["problem", "warning", "info"].index
     )

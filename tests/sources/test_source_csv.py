@@ -54,6 +54,19 @@ def test_decimal_comma(tmp_path: Path) -> None:
     assert frame["a"].to_list() == [1.5, 2.25]
 
 
+def test_nan_is_a_number_in_any_case_and_a_word_among_words(tmp_path: Path) -> None:
+    text = "a,b,c,d\n1.5,1,nan,nan\nnan,NaN,Ada,\n,NAN,Bob,-nan\n2,3,Nan,\n"
+    frame = CsvSource(write(tmp_path, text)).read()
+    assert frame.schema == {"a": pl.Float64, "b": pl.Float64, "c": pl.String, "d": pl.Float64}
+    assert frame["a"].is_nan().to_list() == [False, True, None, False]
+    assert frame["c"].to_list() == ["nan", "Ada", "Bob", "Nan"]
+    declared = CsvSource(write(tmp_path, text), types={"a": "string"}).read()
+    assert declared["a"].to_list() == ["1.5", "nan", None, "2"]
+    comma = CsvSource(write(tmp_path, "a;b\n1,5;2\nnan;3\n", "comma.csv"), separator=";", decimal_comma=True).read()
+    assert comma["a"].to_list()[0] == 1.5
+    assert comma["a"].is_nan()[1]
+
+
 def test_a_type_that_shows_only_in_a_late_row_is_found(tmp_path: Path) -> None:
     path = write(tmp_path, "a,b,c\n" + "1,,x\n" * 10_500 + "x,7,y\n")
     frame = CsvSource(path).read()
@@ -215,6 +228,13 @@ def test_values_that_do_not_fit_are_named(
 def test_a_declared_column_that_is_missing_is_named_with_near_matches(tmp_path: Path) -> None:
     text = refused(CsvSource(write(tmp_path, "amount,b\n1,2\n"), types={"amuont": "int"}))
     assert "did you mean 'amount'?" in text
+
+
+@pytest.mark.parametrize(("mark", "typed"), [(";", ";"), ("\t", r"\t"), ("|", "|")])
+def test_another_separator_is_named_as_it_is_typed(tmp_path: Path, mark: str, typed: str) -> None:
+    path = write(tmp_path, f"a{mark}b\n1{mark}2\n")
+    assert f"""'data.source.separator="{typed}"'""" in refused(CsvSource(path))
+    assert CsvSource(path, separator=typed).read().rows() == [(1, 2)]
 
 
 def test_impossible_parameters_are_refused_at_once() -> None:

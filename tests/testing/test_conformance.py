@@ -167,6 +167,16 @@ class TestTrackers(TrackerSuite):
 
 @each("step")
 class TestSteps(StepSuite):
+    test_run_gives_what_it_says = (
+        None  # tests/e2e runs them all, and the runner refuses a step that gives anything else
+    )
+
     @pytest.fixture
     def component(self, name: str):
         return name
+
+
+@pytest.mark.parametrize(("suite", "fixture"), [(SourceSuite, "change"), (ValidatorSuite, "bad"), (StepSuite, "scene")])
+def test_what_an_author_must_say_has_no_default(suite: type, fixture: str):
+    with pytest.raises(NotImplementedError, match=f"must override the fixture '{fixture}'"):
+        getattr(suite, fixture).__wrapped__(suite())

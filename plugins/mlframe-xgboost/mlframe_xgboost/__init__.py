@@ -36,7 +36,10 @@ def mlframe_models() -> list[Component]:
     return [
         Component(
             "xgboost",
-            {"classification": "xgboost.sklearn:XGBClassifier", "regression": "xgboost.sklearn:XGBRegressor"},
+            {
+                "classification": "mlframe_xgboost.estimators:XGBClassifier",
+                "regression": "xgboost.sklearn:XGBRegressor",
+            },
             "Gradient boosting (XGBoost): early stopping, native categories, missing values, sparse text",
             adapter="mlframe_xgboost.adapter:XgboostAdapter",
             parameters=PARAMETERS,

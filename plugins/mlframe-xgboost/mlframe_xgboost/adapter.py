@@ -12,13 +12,14 @@ from sklearn.base import clone, is_classifier
 
 from mlframe.contracts import Adapter, Features, Stop
 from mlframe.errors import BundleError
+from mlframe_xgboost.estimators import XGBClassifier
 
 if TYPE_CHECKING:
     from mlframe.contracts import Array, Matrix
 
 __all__ = ["XgboostAdapter", "check"]
 
-CLASSES = {"XGBClassifier": xgboost.XGBClassifier, "XGBRegressor": xgboost.XGBRegressor}
+CLASSES = {"XGBClassifier": XGBClassifier, "XGBRegressor": xgboost.XGBRegressor}
 POSITIVE = ("n_estimators", "learning_rate", "max_bin", "max_cat_to_onehot", "max_cat_threshold")
 NOT_NEGATIVE = ("max_depth", "max_leaves", "min_child_weight", "gamma", "reg_alpha", "reg_lambda")
 SHARES = ("subsample", "colsample_bytree", "colsample_bynode")
@@ -85,7 +86,7 @@ class XgboostAdapter(Adapter):
         params = {name: value for name, value in estimator.get_params().items() if _plain(value)}
         head: dict[str, Any] = {"class": type(estimator).__name__, "params": params}
         if is_classifier(estimator):
-            head["classes"] = int(estimator.n_classes_)
+            head["classes"] = estimator.classes_.tolist()
         return json.dumps(head).encode() + b"\n" + bytes(estimator.get_booster().save_raw("ubj"))
 
     def load(self, data: bytes) -> Any:
@@ -100,7 +101,8 @@ class XgboostAdapter(Adapter):
             estimator = CLASSES[head["class"]](**head["params"])
             estimator.load_model(bytearray(rest))
             if is_classifier(estimator):
-                estimator.n_classes_ = int(head["classes"])
+                estimator.codes_ = np.asarray(head["classes"], dtype=np.intp)
+                estimator.n_classes_ = len(estimator.codes_)
         except (ValueError, KeyError, TypeError, xgboost.core.XGBoostError) as error:
             raise BundleError(
                 f"The saved XGBoost model cannot be read: {error}", hint="restore the file, or train the model again"
