@@ -135,6 +135,7 @@ READERS = {
     "explorer": {"explore"},
     "featurizer": {"fit"},
     "model": {"fit"},
+    "ensembler": {"fit"},
     "evaluators": {"score"},
     "reporters": {"report"},
 }
