@@ -56,7 +56,7 @@ def headline(composed: Composed, config: dict[str, Any]) -> str:
     """Return the run's first line: task, data, model."""
     parts = [
         f"{key}={composed.choices[key]}"
-        for key in ("data", "model", "splitter", "experiment", "level")
-        if composed.choices.get(key)
+        for key in ("data", "model", "ensembler", "splitter", "experiment", "level")
+        if composed.choices.get(key) not in (None, "none")
     ]
     return f"{config['task']['name']}: {' '.join(parts)}"

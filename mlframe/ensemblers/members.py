@@ -21,6 +21,8 @@ def check(target: Any, parameters: Mapping[str, Any]) -> list[str]:
             f"an ensemble needs {LEAST} members or more, and has {len(members)}"
             f"{''.join(f' ({name})' for name in members)}: add some, such as +model@ensembler.members.forest=forest"
         )
+    if "final" in parameters and not (parameters["final"] or {}).get("name"):
+        mistakes.append("a stack needs a final model: model@ensembler.final=linear")
     for name, weight in (parameters.get("weights") or {}).items():
         if name not in members:
             error = UnknownNameError.from_name("member", name, members)
