@@ -19,6 +19,8 @@ OPEN = (
     "data.schema",
     "data.source.types",
     "data.source.times",
+    "ensembler.members",
+    "ensembler.weights",
     "goal.targets",
     "model.params",
     "sweep.space",
