@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlframe.contracts import Step
-from mlframe.errors import UnknownNameError
+from mlframe.errors import MlframeError, StepError, UnknownNameError
 from mlframe.runner.cache import MISS, Lazy, StepCache
 from mlframe.runner.keys import digest, step_key
 from mlframe.runner.order import PlannedStep
@@ -51,10 +51,18 @@ class Elsewhere:
         ran: list[str] = []
         try:
             return {name: self._value(inner, name, ran) for name in names}, not ran
-        except Exception as error:
+        except MlframeError as error:
             if label:
-                error.add_note(f"under: {label}")
+                error.add_note(f"in: {label}")
             raise
+        except Exception as error:
+            if not label:
+                raise
+            raise StepError(
+                f"{label}: the step {ran[-1] if ran else self.steps[-1].name} failed: {type(error).__name__}: {error}",
+                where=label,
+                hint="what is done is kept; the full traceback is in the run's error.log",
+            ) from error
 
     def _keys(
         self, context: Context, inner: Context, planned: PlannedStep, changes: Mapping[str, Any]

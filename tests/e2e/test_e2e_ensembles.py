@@ -231,14 +231,40 @@ def test_folds_are_kept_and_averaged(workspace: Workspace) -> None:
     check_served(workspace, "kept/1")
 
 
-def test_a_latency_limit_drops_members_and_says_which(workspace: Workspace) -> None:
-    slow = [word.replace("n_estimators=10", "n_estimators=150") for word in MEMBERS]
-    overrides = [*data("binary"), "ensembler=voting", *slow, "name=quick"]
-    workspace.ok(*overrides)
-    whole = workspace.last()["summary"]["fitting"]["latency_ms"]
-    result = workspace.ok(*overrides, f"ensembler.latency_ms={whole / 2:.3f}")
+SLEEPY = """
+import time
+from mlframe import Component, hookimpl
+from sklearn.dummy import DummyClassifier
+
+class Sleepy(DummyClassifier):
+    def predict_proba(self, X):
+        time.sleep(0.15 if X.shape[0] == 1 else 0)
+        return super().predict_proba(X)
+
+@hookimpl
+def mlframe_models():
+    return [Component("sleepy", "mlframe_project:Sleepy", "Takes its time over one row")]
+"""
+
+
+def test_a_latency_limit_drops_members_and_says_which(workspace: Workspace, tmp_path: Path) -> None:
+    slow = Workspace.make(tmp_path / "slow")
+    shutil.copyfile(workspace.folder / "binary.parquet", slow.folder / "binary.parquet")
+    (slow.folder / "mlframe_project.py").write_text(SLEEPY)
+    overrides = [
+        *data("binary"),
+        "ensembler=voting",
+        "model@ensembler.members.forest=sleepy",
+        "ensembler.latency_ms=100",
+    ]
+    overrides += [word for word in MEMBERS if "lgbm" in word]
+    result = slow.ok(*overrides, "name=quick")
     assert "forest is left out" in result.out
-    assert len(workspace.artifact("refit", "pipeline").members) < 3
+    assert "with lgbm, linear" in result.out
+    assert {member.model for member in slow.artifact("refit", "pipeline").members} == {"lgbm", "linear"}
+    result = slow.run(*overrides, "ensembler.latency_ms=0.0001")
+    assert result.code == 2
+    assert "No member predicts a row within 0.0001 ms" in result.err
 
 
 def test_a_multirun_over_ensemblers_shares_members(workspace: Workspace) -> None:
