@@ -111,6 +111,20 @@ def mlframe_models() -> list[Component]:  # type: ignore[empty-body]
 
 
 @hookspec
+def mlframe_ensemblers() -> list[Component]:  # type: ignore[empty-body]
+    """Offer ways to make one candidate of several fits, config group `ensembler`.
+
+    Subclasses of `mlframe.contracts.Wrapper` fit the picked model several times in each fold, behind the fold's
+    featurizer; subclasses of `mlframe.contracts.Combiner` combine members, each a model config, by their out-of-fold
+    outputs. Asked in the steps `fit` and `refit`.
+
+    Returns:
+        Components; a target is called with the parameters of `ensembler`. Parameters that hold nodes of models are named
+        in `holds`, so that these are checked too.
+    """
+
+
+@hookspec
 def mlframe_evaluators() -> list[Component]:  # type: ignore[empty-body]
     """Offer judges of predictions: subclasses of `mlframe.contracts.Evaluator`, config group `evaluators`.
 

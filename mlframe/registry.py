@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from mlframe.errors import MlframeError, ParameterError, PluginError, StepError, UnknownNameError
 
-__all__ = ["GROUPS", "PLURAL", "Component", "Registered", "Registry", "family_of", "import_target"]
+__all__ = ["GROUPS", "PLURAL", "Component", "Registered", "Registry", "apart", "family_of", "import_target"]
 
 GROUPS: Mapping[str, str] = {
     "mlframe_sources": "data/source",
@@ -23,6 +23,7 @@ GROUPS: Mapping[str, str] = {
     "mlframe_explorers": "explorer",
     "mlframe_featurizers": "featurizer",
     "mlframe_models": "model",
+    "mlframe_ensemblers": "ensembler",
     "mlframe_evaluators": "evaluators",
     "mlframe_reporters": "reporters",
     "mlframe_trackers": "trackers",
@@ -52,6 +53,7 @@ class Component:
         parameters: names of parameters, for a target that takes `**kwargs`.
         check: "package.module:function", called as function(target_class, parameters) before any data is read; returns
             a list of sentences, one a mistake.
+        holds: parameters that hold nodes of another group, with that group: one node, or several under keys of their own.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Component:
     trusted: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     check: str | None = None
+    holds: Mapping[str, str] = field(default_factory=dict)
 
     def targets(self) -> tuple[str, ...]:
         """Return every target, once."""
@@ -200,6 +203,22 @@ class Registry:
             check = import_target(item.component.check, item)
             kept = {name: value for name, value in parameters.items() if name in allowed}
             errors.extend(ParameterError(text, where=where) for text in check(target, kept))
+        for name, held in item.component.holds.items():
+            for place, inner in held_nodes(parameters.get(name), f"{where}.{name}"):
+                errors.extend(self._bind_held(held, inner, place, task))
+        return errors
+
+    def _bind_held(self, group: str, node: Any, where: str, task: str | None) -> list[MlframeError]:
+        """Check a node that a component's parameter holds, and the nodes of other groups inside it."""
+        if not isinstance(node, Mapping) or not node.get("name"):
+            hint = (
+                f"pick one, such as +{group}@{where}={self.names(group)[0]}; available: {', '.join(self.names(group))}"
+            )
+            return [ParameterError(f"{where} names no {group}", value=node, where=where, hint=hint)]
+        own, others = apart(node)
+        errors = self.bind(group, own, where=where, task=task)
+        for other, inner in others.items():
+            errors.extend(self.bind(other, inner, where=f"{where}.{other}", task=task))
         return errors
 
     def create(self, group: str, node: Mapping[str, Any], *, task: str | None = None) -> Any:
@@ -226,6 +245,22 @@ class Registry:
         """Build a component's adapter, None when it has none."""
         item = self.get(group, name)
         return import_target(item.component.adapter, item)() if item.component.adapter else None
+
+
+def apart(node: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Mapping[str, Any]]]:
+    """Return a node without the nodes of other groups that it holds under their groups' names, and those."""
+    groups = set(GROUPS.values())
+    others = {key: inner for key, inner in node.items() if key in groups and isinstance(inner, Mapping)}
+    return {key: value for key, value in node.items() if key not in others}, others
+
+
+def held_nodes(value: Any, where: str) -> list[tuple[str, Any]]:
+    """Return the nodes that a parameter holds, each with its config key; entries set to null are off."""
+    if value is None:
+        return []
+    if not isinstance(value, Mapping) or "name" in value:
+        return [(where, value)]
+    return [(f"{where}.{key}", node) for key, node in value.items() if node is not None]
 
 
 def family_of(task: str) -> str:

@@ -137,6 +137,8 @@ READERS = {
     "explorer": {"explore"},
     "featurizer": {"fit"},
     "model": {"fit"},
+    "ensembler": {"fit"},
+    "ensembler": {"fit"},
     "evaluators": {"score"},
     "reporters": {"report"},
     "level": {"register"},

@@ -59,7 +59,7 @@ def headline(composed: Composed, config: dict[str, Any]) -> str:
     steps = {name for name, options in config["task"]["steps"].items() if options is not None}
     parts = [
         f"{key}={composed.choices[key]}"
-        for key in ("data", "model", "splitter", "experiment", "level")
-        if composed.choices.get(key) and (key not in READERS or steps & READERS[key])
+        for key in ("data", "model", "ensembler", "splitter", "experiment", "level")
+        if composed.choices.get(key) not in (None, "none") and (key not in READERS or steps & READERS[key])
     ]
     return f"{config['task']['name']}: {' '.join(parts)}"

@@ -22,6 +22,7 @@ __all__ = ["check_types", "validate"]
 LEAST = {
     "resources.threads": 1,
     "resources.step_seconds": 0,
+    "explain": 1,
     "fit.stop_rounds": 1,
     "sweep.trials": 1,
     "sweep.repeats": 1,
@@ -78,7 +79,7 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
         elif node is None:
             continue
         else:
-            errors.extend(_bind(plugins, group, node, key, task if group == "model" else None))
+            errors.extend(_bind(plugins, group, node, key, task if group in ("model", "ensembler") else None))
     for name, options in (config.get("task") or {}).get("steps", {}).items():
         if options is not None and changed is None:
             errors.extend(_bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None))
@@ -138,9 +139,26 @@ def _check_limits(config: Mapping[str, Any]) -> Iterator[MlframeError]:
             yield ParameterError(
                 f"{key} must be {f'{least} or more' if least > 1 else 'above 0'}", value=value, where=key
             )
+    yield from _check_threshold(config)
     share = config["fit"]["stop_share"]
     if not 0 < share < 1:
         yield ParameterError("fit.stop_share must lie between 0 and 1", value=share, where="fit.stop_share")
+
+
+def _check_threshold(config: Mapping[str, Any]) -> Iterator[MlframeError]:
+    """Find a threshold that is neither a word nor a probability, and one by a value that nobody stated."""
+    value, words = config["fit"]["threshold"], ("none", "f1", "value")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 < value < 1:
+            yield ParameterError("fit.threshold must lie between 0 and 1", value=value, where="fit.threshold")
+    elif value not in words:
+        remedy = "or give a number between 0 and 1"
+        yield UnknownNameError.from_name(
+            "word for fit.threshold", str(value), words, where="fit.threshold", remedy=remedy
+        )
+    elif value == "value" and not config["goal"].get("value"):
+        hint = "say what outcomes are worth: goal.value.tp=100 goal.value.fp=-10"
+        yield ConfigError("fit.threshold=value needs goal.value", where="fit.threshold", hint=hint)
 
 
 def _check_figures(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[MlframeError]:

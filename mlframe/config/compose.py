@@ -165,7 +165,10 @@ def _meant(repository: Any, override: Override) -> str | None:
     """Return the choice that a mistyped one stands for, so that its keys can be checked too; None when unclear."""
     value, group = override.value(), override.key_or_group
     near = near_matches(str(value), repository.get_group_options(group, ObjectType.CONFIG), limit=1)
-    return None if isinstance(value, list) or not near else f"{group}={near[0]}"
+    if isinstance(value, list) or not near:
+        return None
+    prefix, package = "+" if override.is_add() else "", f"@{override.package}" if override.package else ""
+    return f"{prefix}{group}{package}={near[0]}"
 
 
 def _groups(repository: Any) -> list[str]:

@@ -19,6 +19,8 @@ OPEN = (
     "data.schema",
     "data.source.types",
     "data.source.times",
+    "ensembler.members",
+    "ensembler.weights",
     "goal.targets",
     "model.params",
     "sweep.space",
@@ -51,6 +53,8 @@ class Fit:
     early_stopping: str = "auto"
     stop_share: float = 0.15
     stop_rounds: int = 50
+    calibration: str = "none"
+    threshold: Any = "none"
 
 
 @dataclass
@@ -119,12 +123,14 @@ class Config:
     input: str | None = None
     output: str | None = None
     version: str | None = None
+    explain: int | None = None
 
 
 CHOICES = {
     "cache": CACHE_MODES,
     "fit.refit": ("full", "folds"),
     "fit.early_stopping": ("auto", "none", "required"),
+    "fit.calibration": ("none", "sigmoid", "isotonic"),
     "goal.task": ("binary", "multiclass", "regression"),
     "sweep.name": ("list", "grid", "random", "bayes"),
     "sweep.prune": ("none", "median"),

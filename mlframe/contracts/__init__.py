@@ -9,6 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlframe.contracts.data import Labeler, Labels, Source, Split, Splitter, Validation, Validator
+from mlframe.contracts.ensembling import (
+    ALONE,
+    Combination,
+    Combiner,
+    Ensembler,
+    MemberOutputs,
+    Trainer,
+    Wrapper,
+)
 from mlframe.contracts.judging import (
     Chart,
     Evaluation,
@@ -29,9 +38,13 @@ if TYPE_CHECKING:
     from mlframe.contracts.learning import Matrix as Matrix
 
 __all__ = [
+    "ALONE",
     "TASKS",
     "Adapter",
     "Chart",
+    "Combination",
+    "Combiner",
+    "Ensembler",
     "Evaluation",
     "Evaluator",
     "Exploration",
@@ -44,6 +57,7 @@ __all__ = [
     "Judged",
     "Labeler",
     "Labels",
+    "MemberOutputs",
     "Part",
     "Predictions",
     "ReportInput",
@@ -56,7 +70,9 @@ __all__ = [
     "Stop",
     "Told",
     "Tracker",
+    "Trainer",
     "Validation",
     "Validator",
     "Wants",
+    "Wrapper",
 ]

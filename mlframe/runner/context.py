@@ -37,6 +37,8 @@ class Context:
         until: the step that the run ends at, None for the whole task; a job of a sweep ends at its score.
         checkpoint: told how well a candidate does while it is fitted: name of the place, value, whether higher is
             better; a sweep raises `Pruned` in it to end the job. None where nobody asks.
+        elsewhere: answers `under`; see `mlframe.runner.elsewhere`.
+        held: cache keys of the artifacts that the run itself holds.
     """
 
     config: Mapping[str, Any]
@@ -52,6 +54,8 @@ class Context:
     unresolved: Mapping[str, Any] = field(default_factory=dict)
     until: str | None = None
     checkpoint: Callable[[str, float, bool], None] | None = None
+    elsewhere: Any = None
+    held: Mapping[str, str] = field(default_factory=dict)
 
     def component(self, group: str, *, task: str | None = None) -> Any:
         """Build the component that the config picks in a singular group."""
@@ -61,6 +65,22 @@ class Context:
         """Build the components of a plural group, in the order of the config."""
         for key, node in entries(self.config.get(group)):
             yield key, self.plugins.registry.create(group, node)
+
+    def under(self, changes: Mapping[str, Any], *names: str, label: str = "") -> tuple[dict[str, Any], bool]:
+        """Give artifacts as they would be under another config: of the step that runs, or of those before it.
+
+        They are answered by the cache key, and kept under it, that a run with that config has for them.
+
+        Args:
+            changes: dotted config key to another plain value.
+            *names: the artifacts.
+            label: what to put before lines that the steps show meanwhile.
+
+        Returns:
+            Name to value, and whether nothing had to be run for them.
+        """
+        found: tuple[dict[str, Any], bool] = self.elsewhere(self, changes, names, label)
+        return found
 
     def memo(self, name: str, kind: str, parts: Any, groups: Sequence[str], make: Callable[[], T]) -> tuple[T, bool]:
         """Answer a part of a step from the cache, or make it and keep it.

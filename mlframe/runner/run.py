@@ -16,6 +16,7 @@ from mlframe.errors import MlframeError, Pruned, StepError
 from mlframe.plugins import Plugins
 from mlframe.runner.cache import Lazy, StepCache
 from mlframe.runner.context import Context
+from mlframe.runner.elsewhere import Elsewhere
 from mlframe.runner.keys import digest, step_key
 from mlframe.runner.limits import Limits, peak_memory
 from mlframe.runner.order import PlannedStep, plan_steps
@@ -147,6 +148,8 @@ class Runner:
 
     def _steps(self, context: Context, steps: Sequence[PlannedStep], limits: Limits) -> None:
         artifacts: dict[str, Any] = {}
+        elsewhere = context.elsewhere = Elsewhere(steps, self.cache)
+        context.held = context.keys
         for planned in steps:
             name, step = planned.name, planned.step
             with self._named(context, planned):
@@ -162,6 +165,7 @@ class Runner:
                     self._tell("mlframe_before_step", run=context.run, step=name)
                     inputs = {a: self._value(context, artifacts, a) for a in step.needs}
                     inputs |= {a: self._value(context, artifacts, a) for a in step.needs_if_present}
+                    elsewhere.steps, elsewhere.artifacts = steps[: steps.index(planned) + 1], artifacts
                     with limits.step(name):
                         given = step.run(context, **inputs)
                     self._keep(planned, keys, given, artifacts)

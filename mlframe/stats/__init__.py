@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlframe.stats.associations import cramers_v, quantile_bins
 from mlframe.stats.bootstrap import Difference, Estimate, estimate, paired_bootstrap
+from mlframe.stats.calibrating import best_threshold, calibrate, fit_calibration
 from mlframe.stats.comparison import MeanEstimate, PairedComparison, corrected_mean, holm, paired_comparison
 from mlframe.stats.curves import calibration_bins, confusion, precision_recall_points, roc_points, threshold_rows
 from mlframe.stats.measures import CLASSIFICATION, REGRESSION, Scores, figures
@@ -16,12 +17,15 @@ __all__ = [
     "MeanEstimate",
     "PairedComparison",
     "Scores",
+    "best_threshold",
+    "calibrate",
     "calibration_bins",
     "confusion",
     "corrected_mean",
     "cramers_v",
     "estimate",
     "figures",
+    "fit_calibration",
     "holm",
     "paired_bootstrap",
     "paired_comparison",

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mlframe.contracts import Features
-from mlframe.steps.fit import Featurized
+from mlframe.steps.candidate import Featurized
 from mlframe.store.bundle import dump_skops, load_skops
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from mlframe.contracts import Step
@@ -35,7 +36,7 @@ class Predict(Step):
     """Gives `scored`: how many rows went where."""
 
     summary = "scores a file of rows"
-    reads = ("input", "output", "data.source", "validators")
+    reads = ("input", "output", "explain", "data.source", "validators")
     needs = ("served",)
     gives = {"scored": "value"}
     cached = False
@@ -52,6 +53,8 @@ class Predict(Step):
             refuse(validator.validate(table, labelled=False), key, table, always=True)
         context.say(f"{len(table):,} rows pass the checks")
         scored = pipeline.predict(table.frame)
+        if context.config.get("explain"):
+            scored = scored.with_columns(reasons(pipeline, table.frame, context.config["explain"]))
         kept = [name for name in frame.columns if name != ROW]
         clash = [name for name in scored.columns if name in kept]
         if clash:
@@ -86,6 +89,30 @@ class Predict(Step):
                 "The output's folder is not there", value=str(folder), where="output", hint="make it first"
             )
         return str(source), Path(target)
+
+
+def reasons(pipeline: Pipeline, frame: pl.DataFrame, count: int) -> pl.Series:
+    """Return for each row the input columns that move its score most, as text: `tenure: -0.81; contract: +0.40`.
+
+    Raises:
+        ConfigError: a model of the pipeline cannot tell.
+    """
+    found = pipeline.contributions(frame)
+    if found is None:
+        models = sorted({member.model for member in pipeline.members})
+        raise ConfigError(
+            f"Predictions of this version cannot be explained: it is made of {', '.join(models)}",
+            value=count,
+            where="explain",
+            hint="lgbm, linear and means of these can; leave explain out, or train such a model",
+        )
+    parts, names = found
+    order = np.argsort(-np.abs(parts[:, :-1]), axis=1, kind="stable")[:, :count]
+    texts = (
+        "; ".join(f"{names[column]}: {row[column]:+.3g}" for column in best if row[column])
+        for row, best in zip(parts, order, strict=True)
+    )
+    return pl.Series("why", list(texts), dtype=pl.String)
 
 
 def file_format(path: str, key: str) -> str:

@@ -157,7 +157,7 @@ def _plugins(context: Any, pipeline: Pipeline) -> list[dict[str, Any]]:
     from mlframe.runner.keys import version_of
 
     registry = context.plugins.registry
-    items = [registry.get("model", member.model) for member in pipeline.members[:1]]
+    items = [registry.get("model", model) for model in sorted({member.model for member in pipeline.members})]
     items.append(registry.get("featurizer", str(context.config["featurizer"]["name"])))
     found = {}
     for item in items:
@@ -166,8 +166,8 @@ def _plugins(context: Any, pipeline: Pipeline) -> list[dict[str, Any]]:
             found[package] = version_of(package)
         if item.distribution:
             found[item.distribution] = item.version
-    members = {type(member.estimator).__module__.partition(".")[0] for member in pipeline.members}
-    found |= {name: version_of(name) for name in members}
+    parts = [part for member in pipeline.members for part in (member.estimator, member.featurizer) if part is not None]
+    found |= {name: version_of(name) for name in {type(part).__module__.partition(".")[0] for part in parts}}
     return [{"package": name, "version": version} for name, version in sorted(found.items()) if version]
 
 

@@ -8,7 +8,7 @@ import os
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from mlframe.errors import BundleError
 from mlframe.store.objects import digest_of
@@ -108,7 +108,7 @@ def read_manifest(folder: Path, *, verify: bool = True) -> dict[str, Any]:
     return dict(manifest)
 
 
-def dump_skops(obj: Any, path: Path) -> None:
+def dump_skops(obj: Any, path: Path | BinaryIO) -> None:
     """Save an object with skops so that equal objects give equal bytes.
 
     skops names parts after memory addresses and the clock; here they are numbered in the order in which they occur,
@@ -116,7 +116,7 @@ def dump_skops(obj: Any, path: Path) -> None:
 
     Args:
         obj: estimator, transformer or what skops can save.
-        path: file to write.
+        path: file to write, or a stream.
 
     Raises:
         BundleError: skops cannot save it.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlframe.testing.data import make_predictions, make_report_input, make_run, make_table, make_target
     from mlframe.testing.plugin import CliResult
     from mlframe.testing.recording import RecordingTracker
+    from mlframe.testing.suite_ensembler import EnsemblerSuite
     from mlframe.testing.suite_evaluator import EvaluatorSuite
     from mlframe.testing.suite_explorer import ExplorerSuite
     from mlframe.testing.suite_featurizer import FeaturizerSuite
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CliResult",
+    "EnsemblerSuite",
     "EvaluatorSuite",
     "ExplorerSuite",
     "FeaturizerSuite",

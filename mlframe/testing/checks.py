@@ -75,6 +75,7 @@ def read_node(file: Path, group: str) -> dict[str, Any]:
     if group in PLURAL:
         assert list(node) == [file.stem], f"{file}: all of it must stand under the key '{file.stem}'"
         node = node[file.stem]
+    node.pop("defaults", None)
     return {str(key): value for key, value in node.items()}
 
 

@@ -9,6 +9,10 @@ import polars as pl
 import pytest
 from e2e_tools import QUIET, Workspace
 
+from mlframe import stats
+from mlframe.contracts import MemberOutputs
+from mlframe.ensemblers.greedy import GreedyEnsembler
+
 ROWS = 600
 SEEDS = (0, 1, 2)
 
@@ -88,6 +92,49 @@ def test_a_target_encoder_finds_nothing_in_a_random_target(model: str, seed: int
     figures = workspace.last()["summary"]["figures"]
     for part in ("folds", "holdout"):
         assert not beyond_chance(figures[part]["roc_auc"]), (part, figures[part]["roc_auc"])
+
+
+SMALL_MEMBERS = (
+    "ensembler.members.lgbm.n_estimators=40",
+    "ensembler.members.forest.n_estimators=40",
+)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("ensembler", ["stacking", "greedy"])
+def test_an_ensemble_finds_nothing_in_a_random_target(ensembler: str, seed: int, tmp_path: Path) -> None:
+    workspace = project(tmp_path, seed)
+    picked = ["featurizer=target_encoder", f"ensembler={ensembler}", *SMALL_MEMBERS]
+    workspace.ok(*DATA, *picked, f"seed={seed}", "fit.calibration=isotonic", "fit.threshold=f1")
+    figures = workspace.last()["summary"]["figures"]
+    for part in ("folds", "holdout"):
+        assert not beyond_chance(figures[part]["roc_auc"]), (part, figures[part]["roc_auc"])
+
+
+def test_a_selection_judged_on_its_own_rows_would_be_found_out() -> None:
+    """Greedy selection from many guesses, scored on the rows it was made on, looks like skill; ours does not."""
+    rng = np.random.default_rng(0)
+    y, fold = rng.integers(0, 2, ROWS), np.arange(ROWS) % 4
+    guesses = rng.random((40, ROWS))
+    outputs = np.stack([1 - guesses, guesses], axis=2)
+
+    def select(rows: np.ndarray) -> np.ndarray:
+        def score(given: np.ndarray) -> float:
+            return float(stats.figures(y[rows], stats.Scores(given.argmax(axis=1), given), only=["roc_auc"])["roc_auc"])
+
+        names = tuple(str(number) for number in range(len(guesses)))
+        given = MemberOutputs(names, outputs[:, rows], y[rows], np.ones(len(rows)), fold[rows], "binary", score)
+        weights = GreedyEnsembler().combine(given).weights
+        return np.tensordot(np.array(weights), outputs, axes=1)
+
+    def auc(proba: np.ndarray, rows: np.ndarray) -> float:
+        found = stats.figures(y[rows], stats.Scores(proba[rows].argmax(axis=1), proba[rows]), only=["roc_auc"])
+        return float(found["roc_auc"])
+
+    everything = np.arange(ROWS)
+    assert auc(select(everything), everything) > 0.6
+    honest = [auc(select(np.flatnonzero(fold != number)), np.flatnonzero(fold == number)) for number in range(4)]
+    assert abs(np.mean(honest) - 0.5) < 0.06
 
 
 def test_the_same_encoder_fitted_on_all_rows_would_be_found_out(tmp_path: Path) -> None:

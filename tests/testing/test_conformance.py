@@ -10,6 +10,7 @@ from mlframe.plugins import load_plugins
 from mlframe.registry import GROUPS
 from mlframe.table import ROW, Table
 from mlframe.testing import (
+    EnsemblerSuite,
     EvaluatorSuite,
     ExplorerSuite,
     FeaturizerSuite,
@@ -142,6 +143,13 @@ class TestAnyClassifier(ModelSuite):
     @pytest.fixture
     def component(self):
         return {"name": "sklearn", "estimator": "LogisticRegression"}
+
+
+@each("ensembler")
+class TestEnsemblers(EnsemblerSuite):
+    @pytest.fixture
+    def component(self, name: str):
+        return name
 
 
 @each("evaluators")
