@@ -138,7 +138,6 @@ READERS = {
     "featurizer": {"fit"},
     "model": {"fit"},
     "ensembler": {"fit"},
-    "ensembler": {"fit"},
     "evaluators": {"score"},
     "reporters": {"report"},
     "level": {"register"},

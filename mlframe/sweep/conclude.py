@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlframe.errors import ConfigError, MlframeError
+from mlframe.errors import ConfigError, MlframeError, Problems
 
 if TYPE_CHECKING:
     from mlframe.config.types import Composed
@@ -65,14 +65,14 @@ def close(door: Door, store: Any, sweep: str, plan: SweepPlan, board: Board, job
         print(f"\nthe winner for good, trial {row.trial}: {row.label}", flush=True)
         composed = door.compose(list(row.overrides))
     else:
-        composed = ensemble(door, store, plan, board, jobs)
+        composed = ensemble(door, store, plan, board)
     code = run_task(door, composed, group=sweep)
     closing = store.runs(limit=1, group=sweep)[0]
     store.update_sweep(sweep, closing={"run": closing["id"], "version": (closing["summary"] or {}).get("version")})
     return code
 
 
-def ensemble(door: Door, store: Any, plan: SweepPlan, board: Board, jobs: Sequence[Mapping[str, Any]]) -> Composed:
+def ensemble(door: Door, store: Any, plan: SweepPlan, board: Board) -> Composed:
     """Return the config of an ensemble of the best jobs that differ in model and featurizer only.
 
     Their folds were fitted in the sweep, so the step cache answers for them.
@@ -80,6 +80,8 @@ def ensemble(door: Door, store: Any, plan: SweepPlan, board: Board, jobs: Sequen
     Raises:
         ConfigError: fewer than two jobs can be put together.
     """
+    from mlframe.config.check import validate
+
     runs = {row.trial: store.run(row.runs[0])["config"] for row in board.rows if row.runs}
     best = board.rows[0]
     base = _frame(runs[best.trial])
@@ -102,11 +104,13 @@ def ensemble(door: Door, store: Any, plan: SweepPlan, board: Board, jobs: Sequen
     if left_out:
         print(f"left out, since they differ in more than model and featurizer: {_trials(left_out)}")
     print(f"\nthe sweep's ensemble ({plan.settings['ensemble']}) of {', '.join(members)}", flush=True)
-    keep = [line for line in best.overrides if _group(line) not in ("model", "featurizer", "ensembler")]
-    lines = [*_fixed(plan, keep), f"ensembler={plan.settings['ensemble']}"]
-    return door.compose([*lines, "ensembler.members=null"]).derive(
-        {"ensembler.members": members}, [*lines, "ensembler.members=…"]
-    )
+    lines = [line for line in best.overrides if _group(line) not in ("model", "featurizer", "ensembler")]
+    lines.append(f"ensembler={plan.settings['ensemble']}")
+    composed = door.compose(lines).derive({"ensembler.members": members}, lines)
+    errors = validate(door.plugins, composed, changed=["ensembler.members"])
+    if errors:
+        raise Problems(errors)
+    return composed
 
 
 def record(door: Door, store: Any, plan: SweepPlan, board: Board, pictures: Sequence[Any]) -> None:
@@ -145,11 +149,6 @@ def record(door: Door, store: Any, plan: SweepPlan, board: Board, pictures: Sequ
 def _frame(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what members of one ensemble must have in common."""
     return {key: config.get(key) for key in ("data", "goal", "labeler", "splitter", "validators", "fit", "seed")}
-
-
-def _fixed(plan: SweepPlan, lines: Sequence[str]) -> list[str]:
-    """Return overrides without those that only the search reads."""
-    return [line for line in lines if not line.startswith(("sweep.", "sweep="))]
 
 
 def _group(line: str) -> str:

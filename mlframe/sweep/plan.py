@@ -83,6 +83,7 @@ def plan_sweep(door: Door) -> SweepPlan:
         Problems: every mistake of every choice.
     """
     from mlframe.config.compose import parse
+    from mlframe.config.schema import available_cpus
 
     words = [word for word in door.overrides if not word.startswith(("hydra.", "hydra/", "+hydra"))]
     parsed, errors = parse(words)
@@ -124,6 +125,9 @@ def plan_sweep(door: Door) -> SweepPlan:
     fixed = {key: option for key, option in first.choices.items() if key not in {axis.key for axis in groups}}
     # What only the search reads is no part of a job: the same candidate typed alone has the same config.
     template = [part for part in template if not (isinstance(part, str) and part.startswith(("sweep=", "sweep.")))]
+    if settings["workers"] > 1 and not any(word.lstrip("+").startswith("resources.threads=") for word in words):
+        # Workers that all want every processor wait for each other; the jobs' threads are part of their config.
+        template.append(f"resources.threads={max(1, available_cpus() // settings['workers'])}")
     seed = first.resolved["seed"]
     held = {"splitter.seed": seed} if _known(first, "splitter.seed") else {}
     recipe = Recipe(template, structural, seed, settings["repeats"], held)
