@@ -17,7 +17,7 @@ from mlframe.contracts import Chart, Interval
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["environment", "facts", "figure", "interval", "table", "value"]
+__all__ = ["cells", "environment", "facts", "figure", "interval", "table", "text_of", "value"]
 
 DRAWING = frozenset(
     ("svg", "g", "title", "desc", "line", "polyline", "polygon", "path", "rect", "circle", "ellipse", "text", "tspan")
@@ -74,20 +74,40 @@ def _is_drawing(svg: str) -> bool:
 
 def table(frame: pl.DataFrame, rows: int = 50) -> Markup:
     """Return a frame as a table that scrolls sideways on a narrow page; rows beyond `rows` are counted, not shown."""
-    numeric = [dtype.is_numeric() for dtype in frame.dtypes]
-    head = Markup("").join(_cell("th", name, right) for name, right in zip(frame.columns, numeric, strict=True))
+    note = f"{rows} of {frame.height} rows are shown." if frame.height > rows else ""
+    return cells(frame.columns, frame.head(rows).rows(), note)
+
+
+def cells(columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = "") -> Markup:
+    """Return rows as a table that scrolls sideways on a narrow page; columns of numbers stand to the right.
+
+    Args:
+        columns: names of the columns.
+        rows: values, as many a row as there are columns; an `Interval` is written with its ends.
+        note: a sentence below.
+    """
+    right = [_numbers([row[place] for row in rows]) for place in range(len(columns))]
+    head = Markup("").join(_cell("th", name, side) for name, side in zip(columns, right, strict=True))
     body = Markup("").join(
         Markup("<tr>{}</tr>").format(
-            Markup("").join(_cell("td", value(item), right) for item, right in zip(row, numeric, strict=True))
+            Markup("").join(_cell("td", _content(item), side) for item, side in zip(row, right, strict=True))
         )
-        for row in frame.head(rows).iter_rows()
+        for row in rows
     )
-    rest = Markup("")
-    if frame.height > rows:
-        rest = Markup('<p class="faint">{} of {} rows are shown.</p>').format(rows, frame.height)
     return Markup(
         '<div class="scroll" tabindex="0"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}'
-    ).format(head, body, rest)
+    ).format(head, body, Markup('<p class="faint">{}</p>').format(note) if note else "")
+
+
+def _numbers(items: Sequence[Any]) -> bool:
+    known = [item for item in items if item is not None]
+    return bool(known) and all(
+        isinstance(item, int | float | Interval) and not isinstance(item, bool) for item in known
+    )
+
+
+def _content(item: Any) -> str:
+    return interval(item) if isinstance(item, Interval) else value(item)
 
 
 def _cell(tag: str, text: str, right: bool) -> Markup:
@@ -138,11 +158,21 @@ def _records(items: Sequence[Mapping[str, Any]]) -> Markup:
 
 def interval(item: Interval) -> Markup:
     """Return a figure with its interval, which may go to a line of its own."""
-    text = f"{item.value:.4f}" if abs(item.value) < 10 else number(item.value)
-    if item.low is None or item.high is None:
-        return escape(text)
-    ends = [f"{end:.4f}" if abs(item.value) < 10 else number(end) for end in (item.low, item.high)]
-    return Markup('{} <span class="ends">({} to {})</span>').format(text, *ends)
+    text, ends = _interval(item)
+    return Markup('{} <span class="ends">{}</span>').format(text, ends) if ends else escape(text)
+
+
+def _interval(item: Interval) -> tuple[str, str]:
+    small = abs(item.value) < 10
+    text, *ends = (
+        "" if end is None else f"{end:.4f}" if small else number(end) for end in (item.value, item.low, item.high)
+    )
+    return text, f"({ends[0]} to {ends[1]})" if all(ends) else ""
+
+
+def text_of(item: Any) -> str:
+    """Return any value, an `Interval` too, as plain text for people."""
+    return " ".join(filter(None, _interval(item))) if isinstance(item, Interval) else value(item)
 
 
 def value(item: Any) -> str:

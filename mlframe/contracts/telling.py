@@ -87,10 +87,13 @@ class ReportInput:
         evaluation: charts, tables and findings of the holdout and of the out-of-fold rows.
         assessment: what `assess` gave (plain JSON values: findings, baselines, learning curve, verdict), None when the
             task has no such step.
-        gate: the verdict: {"passed": bool | None, "checks": [{"name", "passed", "value", "wanted", "evidence"}]}.
+        gate: the verdict: {"passed": bool | None, "checks": [{"name", "passed", "value", "wanted", "evidence"}]}; with
+            `value`, what decisions are worth, when the goal states a value per outcome.
         version: the registered version (`email/7`), None when nothing was registered.
         promote: the command that promotes the version, None when there is nothing to promote.
         folder: where the report's files go; exists and is empty.
+        history: {"aliases": moves of the name's aliases, the first one first, "holdout_uses": runs that have read this
+            holdout, this one too}; what the store does not know is left out.
     """
 
     run: RunInfo
@@ -105,6 +108,7 @@ class ReportInput:
     promote: str | None
     folder: Path
     assessment: Mapping[str, Any] | None = None
+    history: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Reporter(ABC):
@@ -112,4 +116,8 @@ class Reporter(ABC):
 
     @abstractmethod
     def report(self, material: ReportInput) -> Sequence[Path]:
-        """Write files into `material.folder` and return them, the one to open first in front."""
+        """Write files into `material.folder` and return them, the one to open first in front.
+
+        A reporter that cannot write a part writes the rest, says in the file what is missing, and raises then: the files
+        stay, and the run ends with exit code 1.
+        """

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import shutil
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlframe.contracts import Evaluation, Figure, ReportInput, Step
-from mlframe.errors import StepError
+import polars as pl
+
+from mlframe.contracts import Evaluation, Exploration, Figure, ReportInput, Split, Step
+from mlframe.errors import MlframeError, StepError, UnknownNameError
 from mlframe.steps.records import figures_of, unpack_evaluation, unpack_exploration
 from mlframe.steps.split import unpack
 from mlframe.table import Table
@@ -17,7 +21,7 @@ class Report(Step):
 
     summary = "writes files for people"
     reads = ("reporters", "goal")
-    needs = ("scores", "learning", "labelled", "split")
+    needs = ("scores", "learning", "labelled", "labels", "split")
     needs_if_present = ("exploration", "evaluation", "verdict", "version", "verification", "fitting", "assessment")
     gives = {"report": "value"}
     cached = False
@@ -32,13 +36,14 @@ class Report(Step):
         }
         figures = {"folds": figures_of(inputs["scores"]["figures"]), "holdout": dict(evaluation.figures)}
         self._track(context, evaluation)
+        past = history(context)
+        context.summary["warnings"] = warnings(evaluation, exploration, inputs["assessment"])
         files: dict[str, list[str]] = {}
         failed: list[tuple[str, Exception]] = []
         for key, reporter in context.components("reporters"):
             folder = context.run.folder / "report" / key
-            folder.mkdir(parents=True, exist_ok=True)
-            for stale in folder.iterdir():
-                stale.unlink()
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
             material = ReportInput(
                 run=context.run,
                 goal={
@@ -56,30 +61,63 @@ class Report(Step):
                 promote=context.summary.get("promote"),
                 folder=folder,
                 assessment=inputs["assessment"],
+                history=past,
             )
             try:
                 files[key] = [str(path) for path in reporter.report(material)]
             except Exception as error:
                 failed.append((key, error))
-        context.summary["report"] = files
+                files[key] = sorted(str(path) for path in folder.rglob("*") if path.is_file())
+        context.summary["report"] = {key: paths for key, paths in files.items() if paths}
         if failed:
-            key, cause = failed[0]
-            names = ", ".join(name for name, _ in failed)
-            raise StepError(
-                f"The reporter {names} failed: {type(cause).__name__}: {cause}",
-                where=f"reporters.{key}",
-                hint="everything before it is done and kept; run the same command again once it is mended",
-            ) from cause
+            raise failure(failed, files) from failed[0][1]
         return {"report": files}
 
     @staticmethod
     def _track(context: Any, evaluation: Evaluation) -> None:
-        # The explorer's pictures stay here: they can show values of single rows.
+        # The explorer's pictures and tables of rows stay here: they show values of single rows.
         for tracker in context.trackers:
             for chart in evaluation.charts:
                 tracker.chart(chart)
             for name, table in evaluation.tables.items():
-                tracker.table(name, table)
+                if not name.startswith("rows/"):
+                    tracker.table(name, table)
+
+
+def failure(failed: Sequence[tuple[str, Exception]], files: Mapping[str, Sequence[str]]) -> StepError:
+    """Return one error that names every reporter that failed, why, and what is there of its report."""
+    lines = []
+    for key, cause in failed:
+        why = cause.what if isinstance(cause, MlframeError) else f"{type(cause).__name__}: {cause}"
+        rest = f"; the rest of its report is in {files[key][0]}" if files[key] else "; it wrote nothing"
+        lines.append(f"The reporter {key} failed: {why}{rest}")
+    whole = [key for key, paths in files.items() if paths and key not in dict(failed)]
+    return StepError(
+        "\n  ".join(lines),
+        where=", ".join(f"reporters.{key}" for key, _ in failed),
+        hint="everything before it is done and kept"
+        + (f", so are the reports of {', '.join(whole)}" if whole else "")
+        + "; run the same command again once it is mended",
+    )
+
+
+def history(context: Any) -> dict[str, Any]:
+    """Return the moves of the name's aliases and the uses of the holdout, as far as the store knows them."""
+    past: dict[str, Any] = {"aliases": []}
+    if "split" in context.keys:
+        past["holdout_uses"] = context.store.holdout_uses(context.keys["split"])
+    with contextlib.suppress(UnknownNameError):  # nothing is registered under this name yet
+        past["aliases"] = context.store.history(context.config["name"])
+    return past
+
+
+def warnings(evaluation: Evaluation, exploration: Exploration | None, assessment: Any) -> list[str]:
+    """Return the texts of all findings that are more than information: the run's record keeps them."""
+    found = [
+        (item.severity, item.text) for item in (*evaluation.findings, *(exploration.findings if exploration else ()))
+    ]
+    found += [(item["severity"], item["text"]) for item in (assessment or {}).get("findings") or ()]
+    return list(dict.fromkeys(text for severity, text in found if severity != "info"))
 
 
 def describe_data(context: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,10 +133,31 @@ def describe_data(context: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "columns": table.column_records(),
         "target": inputs["learning"]["target"],
         "classes": inputs["learning"]["classes"],
+        "shares": shares(inputs["labels"]["target"]) if inputs["learning"]["classes"] else {},
+        "period": period(table, cut),
         "folds": f"{len(cut.folds)}: "
         + ", ".join(f"{len(train):,} train and {len(valid):,} valid" for train, valid in cut.folds),
         "development": len(cut.development),
         "holdout": len(cut.holdout),
         "validators": verification.get("validators", {}),
         "fitting": inputs["fitting"],
+    }
+
+
+def shares(target: pl.Series) -> dict[str, float]:
+    """Return each class's share of the rows, the most frequent first."""
+    counted = target.cast(pl.String).value_counts(normalize=True, name="share")
+    return dict(sorted(counted.iter_rows(), key=lambda item: (-item[1], item[0])))
+
+
+def period(table: Table, cut: Split) -> dict[str, Any]:
+    """Return first and last moment of the development rows and of the holdout; empty without a column of role time."""
+    name = table.one("time")
+    if name is None:
+        return {}
+    times = table.frame[name]
+    parts = {"development": times[cut.development], "holdout": times[cut.holdout]}
+    return {
+        "column": name,
+        **{part: [str(rows.min()), str(rows.max())] for part, rows in parts.items() if rows.drop_nulls().len()},
     }

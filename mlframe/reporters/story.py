@@ -1,0 +1,199 @@
+"""What a run means to people who did not make it: the answer and the money. Every reporter tells the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlframe.charts.svg import number
+from mlframe.contracts import Chart, Figure, Interval, ReportInput
+
+__all__ = [
+    "PARTS",
+    "ROWS",
+    "Money",
+    "Verdict",
+    "baselines",
+    "charts_of",
+    "headline",
+    "money",
+    "plain",
+    "stated",
+    "tables",
+    "title_of",
+    "verdict",
+]
+
+PARTS = {"holdout": "Holdout", "folds": "Folds (out-of-fold)", "live": "Live"}
+TITLES = {
+    "thresholds": "Decision thresholds",
+    "confusion": "Confusion matrix",
+    "slices": "Worst slices",
+    "fairness": "Fairness by protected group",
+    "rows/mistakes": "Worst mistakes",
+    "rows/label_suspects": "Labels that may be wrong",
+}
+ROWS = "rows/"
+"""Tables that begin with this hold single rows of the data and stay in the run's own page."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's answer for people.
+
+    Args:
+        kind: good | bad | none.
+        word: in a word or two.
+        text: in a sentence.
+    """
+
+    kind: str
+    word: str
+    text: str
+
+
+def verdict(material: ReportInput) -> Verdict:
+    """Return what the gate said, in a sentence that needs no knowledge of models."""
+    gate = material.gate
+    checks = list(gate.get("checks") or ())
+    what = material.version or f"the model of run {material.run.id}"
+    if gate.get("passed") is None:
+        return Verdict("none", "Not judged", f"Nobody asked whether {what} is good enough: no gate was run.")
+    failed = [check for check in checks if check.get("passed") is False]
+    open_ones = [check for check in checks if check.get("passed") is None]
+    if not gate["passed"]:
+        names = "; ".join(f"{check['name']} ({_measured(check)})" for check in failed)
+        text = f"{what} misses {len(failed)} of {len(checks)} conditions: {names}." if failed else "The gate says no."
+        return Verdict("bad", "No, not good enough", text)
+    if not checks:
+        text = f"No condition was set that {what} could miss (goal.targets is empty), so this says little."
+        return Verdict("none", "Nothing stands against it", text)
+    met = len(checks) - len(open_ones)
+    text = f"{what} meets {_all(met)} that {'was' if met == 1 else 'were'} set before it was judged."
+    if open_ones:
+        text += f" {len(open_ones)} could not be judged: {', '.join(str(check['name']) for check in open_ones)}."
+    return Verdict("good", "Yes, good enough", text)
+
+
+def _all(count: int) -> str:
+    return "the one condition" if count == 1 else f"all {count} conditions"
+
+
+def _measured(check: Mapping[str, Any]) -> str:
+    if check.get("value") is None or check.get("wanted") is None:
+        return str(check.get("evidence") or "not measured")
+    word = "at most" if check.get("better") == "lower" else "at least"
+    return f"{_text(check['value'])} instead of {word} {_text(check['wanted'])}"
+
+
+def _text(item: Any) -> str:
+    return number(item) if isinstance(item, int | float) and not isinstance(item, bool) else str(item)
+
+
+def headline(material: ReportInput) -> tuple[str, str, Interval, Figure | None] | None:
+    """Return name, part, value and declaration of the goal's metric: on the holdout, else on the folds."""
+    name = str(material.goal.get("metric") or "")
+    for part in ("holdout", "folds"):
+        found = material.figures.get(part, {}).get(name)
+        if found is not None:
+            return name, part, found, material.declared.get(name)
+    return None
+
+
+@dataclass(frozen=True)
+class Money:
+    """What decisions are worth per 1,000 cases.
+
+    Args:
+        unit: currency, empty when it is not stated.
+        model: decide as the model says.
+        nothing: act on no case.
+        all: act on every case.
+    """
+
+    unit: str
+    model: Interval
+    nothing: Interval | None
+    all: Interval | None
+
+    @property
+    def sentence(self) -> str:
+        """The money in a sentence."""
+        unit = f" {self.unit}" if self.unit else ""
+        said = f"Per 1,000 cases, deciding as the model says is worth {number(self.model.value)}{unit}"
+        if self.model.low is not None and self.model.high is not None:
+            said += f" (95 % interval {number(self.model.low)} to {number(self.model.high)})"
+        others = {"doing nothing": self.nothing, "acting on every case": self.all}
+        known = {name: item.value for name, item in others.items() if item is not None}
+        if not known:
+            return said + "."
+        best = max(known, key=lambda name: known[name])
+        gain = self.model.value - known[best]
+        word = "more" if gain >= 0 else "LESS"
+        return f"{said}. That is {number(abs(gain))}{unit} {word} than {best}, the better way without a model."
+
+
+def money(material: ReportInput) -> Money | None:
+    """Return the gate's record of value, None when the goal states no value per outcome."""
+    record = material.gate.get("value") or {}
+    model = interval_of(record.get("per_1000"))
+    if model is None:
+        return None
+    unit = record.get("currency") or material.goal.get("currency") or ""
+    return Money(str(unit), model, interval_of(record.get("nothing")), interval_of(record.get("all")))
+
+
+def interval_of(item: Any) -> Interval | None:
+    """Return a number, or a record with value, low and high, as an interval."""
+    if isinstance(item, Mapping):
+        return None if item.get("value") is None else Interval(item["value"], item.get("low"), item.get("high"))
+    return None if item is None else Interval(float(item))
+
+
+def baselines(material: ReportInput, metric: str) -> list[str]:
+    """Return what simpler ways reach, in a sentence each; empty without a feasibility check."""
+    record = material.assessment or {}
+    scored = ", ".join(f"{item['name']} {number(item['score'])}" for item in record.get("baselines") or ())
+    found = [f"Simple ways reach, on the folds ({metric}): {scored}."] if scored else []
+    if material.goal.get("baseline") not in (None, "", {}):
+        found.append(f"To beat: {stated(material, 'baseline')} (goal.baseline).")
+    return found
+
+
+def charts_of(record: Mapping[str, Any]) -> list[Chart]:
+    """Return the charts of a feasibility check."""
+    return [
+        Chart(**{key: chart[key] for key in ("name", "title", "alt", "svg")}) for chart in record.get("charts") or ()
+    ]
+
+
+def tables(material: ReportInput, *, rows: bool) -> dict[str, Any]:
+    """Return the evaluators' tables by title; `rows` says whether those that hold single rows of the data are wanted."""
+    return {
+        title_of(name): frame for name, frame in material.evaluation.tables.items() if rows or not name.startswith(ROWS)
+    }
+
+
+def title_of(name: str) -> str:
+    """Return a registered name as a heading."""
+    return TITLES.get(name, name.removeprefix(ROWS).replace("_", " ").replace("/", ": ").capitalize())
+
+
+def stated(material: ReportInput, key: str) -> str:
+    """Return a value of the goal as text, or that it is not stated."""
+    item = plain(material.goal.get(key))
+    if item in (None, "", [], {}):
+        return f"not stated: goal.{key}"
+    if isinstance(item, Mapping):
+        return ", ".join(f"{name} {_text(inner)}" for name, inner in item.items())
+    return ", ".join(map(str, item)) if isinstance(item, list) else str(item)
+
+
+def plain(item: Any) -> Any:
+    """Return plain dictionaries, lists, numbers and texts."""
+    if isinstance(item, Mapping):
+        return {str(key): plain(inner) for key, inner in item.items()}
+    if isinstance(item, Sequence) and not isinstance(item, str | bytes):
+        return [plain(inner) for inner in item]
+    return item if item is None or isinstance(item, bool | int | float | str) else str(item)
