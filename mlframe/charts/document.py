@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from jinja2 import Template
 from markupsafe import Markup
@@ -28,6 +29,7 @@ __all__ = [
     "Document",
     "Fold",
     "Heading",
+    "Links",
     "Pictures",
     "Points",
     "Section",
@@ -105,6 +107,17 @@ class Code:
     """Text whose lines stay as they are."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """Files beside the document.
+
+    Args:
+        items: relative address and what the file holds.
+    """
+
+    items: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -244,6 +257,9 @@ class _Html(_Writer):
                 return Markup('<div class="charts">{}</div>').format(Markup("").join(drawn))
             case Chart():
                 return figure(block)
+            case Links():
+                lines = [Markup('<li><a href="{}">{}</a> {}</li>').format(quote(a), a, text) for a, text in block.items]
+                return Markup("<ul>{}</ul>").format(Markup("").join(lines))
             case Code():
                 return Markup("<pre>{}</pre>").format(block.text)
             case Fold():
@@ -304,6 +320,8 @@ class _Markdown(_Writer):
                 return "\n\n".join(self.block(chart) for chart in block.charts)
             case Chart():
                 return f"*{inert(block.title)}*: {inert(block.alt)}"
+            case Links():
+                return "\n".join(f"- [{inert(a)}]({quote(a)}) {inert(text)}" for a, text in block.items)
             case Code():
                 fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
                 return f"{fence}text\n{block.text.rstrip()}\n{fence}"
@@ -317,7 +335,7 @@ def inert(text: str) -> str:
     line = " ".join(str(text).split())
     line = re.sub(r"([\\`*\[\]|~])", r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;"))
     line = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)  # inside a word it marks nothing
-    line = re.sub(r"^(\d+)([.)])", r"\1\\\2", line)
+    line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)
     return re.sub(r"^(#|>|[-+=](?=[\s=-]|$))", r"\\\1", line)
 
 

@@ -17,7 +17,10 @@ from mlframe.contracts import Chart, Interval
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["cells", "environment", "facts", "figure", "interval", "table", "text_of", "value"]
+__all__ = ["cells", "environment", "facts", "figure", "interval", "is_drawing", "table", "text_of", "value"]
+
+LONG = 40
+"""Letters from which on a cell of a table keeps a width that can be read."""
 
 DRAWING = frozenset(
     ("svg", "g", "title", "desc", "line", "polyline", "polygon", "path", "rect", "circle", "ellipse", "text", "tspan")
@@ -50,13 +53,14 @@ def figure(chart: Chart) -> Markup:
 
 def _picture(chart: Chart) -> Markup:
     """Return plain drawings as they are, so that they take the page's colours, and anything else as an image."""
-    if _is_drawing(chart.svg):
+    if is_drawing(chart.svg):
         return Markup(chart.svg)
     data = base64.b64encode(chart.svg.encode()).decode()
     return Markup('<img alt="{alt}" src="data:image/svg+xml;base64,{data}">').format(alt=chart.alt, data=data)
 
 
-def _is_drawing(svg: str) -> bool:
+def is_drawing(svg: str) -> bool:
+    """Whether a picture holds shapes and words only: nothing that runs, nothing from outside."""
     if "<!" in svg or "<?" in svg:
         return False
     try:
@@ -111,7 +115,10 @@ def _content(item: Any) -> str:
 
 
 def _cell(tag: str, text: str, right: bool) -> Markup:
-    return Markup('<{tag} class="n">{text}</{tag}>' if right else "<{tag}>{text}</{tag}>").format(tag=tag, text=text)
+    kind = "n" if right else "long" if len(text) > LONG else ""
+    return Markup("<{tag}{kind}>{text}</{tag}>").format(
+        tag=tag, text=text, kind=Markup(' class="{}"').format(kind) if kind else ""
+    )
 
 
 def facts(items: Mapping[str, Any]) -> Markup:

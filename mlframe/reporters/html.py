@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mlframe.charts.document import Answer, Code, Document, Fold, Heading, Pictures, Points, Section, Table, Written
+from mlframe.charts.document import Answer, Code, Document, Fold, Heading, Pictures, Points, Section, Table
 from mlframe.contracts import Interval, Reporter, ReportInput
-from mlframe.errors import ParameterError, StepError
+from mlframe.errors import ParameterError
 from mlframe.reporters import risks, story
+from mlframe.reporters.parts import check_filename, columns_table, complete, config_text, figures_table
 
-__all__ = ["HtmlReporter", "check_filename", "complete", "figures_table"]
+__all__ = ["HtmlReporter"]
 
 
 class HtmlReporter(Reporter):
@@ -61,38 +60,6 @@ class HtmlReporter(Reporter):
         path = material.folder / self.filename
         complete({path: document.html()})
         return [path]
-
-
-def check_filename(reporter: str, filename: str) -> str:
-    """Return a name of a page.
-
-    Raises:
-        ParameterError: it is no plain name ending in .html.
-    """
-    if Path(filename).name != filename or not filename.endswith(".html"):
-        raise ParameterError(
-            f"{reporter}: filename must be a plain name that ends in .html",
-            value=filename,
-            where=f"reporters.{reporter}.filename",
-            hint="the folder is the run's own; see 'mlframe show'",
-        )
-    return filename
-
-
-def complete(pages: dict[Path, Written]) -> None:
-    """Write documents to files, and insist afterwards that nothing is missing in them.
-
-    Raises:
-        StepError: names every part that is missing.
-    """
-    for path, page in pages.items():
-        path.write_text(page.text, encoding="utf-8")
-    gaps = [(path, title, error) for path, page in pages.items() for title, error in page.missing]
-    if gaps:
-        told = "; ".join(
-            f"{path.name} lacks a part of '{title}' ({type(error).__name__}: {error})" for path, title, error in gaps
-        )
-        raise StepError(told) from gaps[0][2]
 
 
 def _problem(material: ReportInput) -> Iterator[Any]:
@@ -175,26 +142,6 @@ def _figures(material: ReportInput) -> Iterator[Any]:
     yield figures_table(material)
 
 
-def figures_table(material: ReportInput) -> Any:
-    """Return every figure with its interval in each part, the goal's metric first."""
-    parts = [part for part in story.PARTS if material.figures.get(part)]
-    names = list(dict.fromkeys(name for part in parts for name in material.figures[part]))
-    # A figure that was declared and could not be computed is shown, so that nobody looks for it.
-    names += [name for name in material.declared if name not in names and parts]
-    names.sort(key=lambda name: name != material.goal.get("metric"))
-    if not names:
-        return "No figures were computed."
-    rows = []
-    for name in names:
-        declared = material.declared.get(name)
-        unit = f" (unit: {declared.unit})" if declared and declared.unit != "1" else ""
-        measured = [material.figures[part].get(name, "not defined") for part in parts]
-        rows.append(
-            [name, *measured, declared.better if declared else "", (declared.summary if declared else "") + unit]
-        )
-    return Table(["Figure", *(story.PARTS[part] for part in parts), "Better", "What it says"], rows)
-
-
 def _tables(material: ReportInput, rows: int) -> Iterator[Any]:
     found = story.tables(material, rows=True)
     if not found:
@@ -252,13 +199,6 @@ def _data(material: ReportInput, rows: int) -> Iterator[Any]:
         yield Pictures(found.charts)
 
 
-def columns_table(records: Iterable[Any]) -> Table:
-    """Return what each column is for."""
-    keys = ("name", "role", "kind", "dtype", "tags")
-    rows = [[", ".join(item) if isinstance(item, list) else item for item in map(r.get, keys)] for r in records]
-    return Table([key.capitalize() for key in keys], rows)
-
-
 def _run(material: ReportInput) -> Iterator[Any]:
     run = material.run
     yield {"id": run.id, "task": run.task, "multirun": run.group}
@@ -269,8 +209,3 @@ def _run(material: ReportInput) -> Iterator[Any]:
         yield Heading("Decisions so far")
         yield story.plain(material.history)
     yield Fold("Resolved config", [Code(config_text(material))])
-
-
-def config_text(material: ReportInput) -> str:
-    """Return the resolved config as YAML."""
-    return yaml.safe_dump(story.plain(material.run.config), sort_keys=False, allow_unicode=True, width=100)

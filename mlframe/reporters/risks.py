@@ -8,7 +8,7 @@ from typing import Any
 
 from mlframe.charts.svg import number
 from mlframe.contracts import ReportInput
-from mlframe.reporters.story import headline, money, title_of
+from mlframe.reporters.story import headline, money, tagged, title_of
 
 __all__ = ["Risk", "risks", "unchecked"]
 
@@ -115,7 +115,7 @@ def _data(material: ReportInput) -> Iterator[Risk]:
     if isinstance(rows, int) and isinstance(kept, int) and kept < rows:
         text = f"{rows - kept:,} of {rows:,} rows were left out (failed checks, or no target); the model knows nothing of them."
         yield Risk("warning" if kept < 0.95 * rows else "info", "Rows left out", text)
-    private = [str(column["name"]) for column in data.get("columns") or () if "pii" in (column.get("tags") or ())]
+    private = tagged(material).get("pii")
     if private:
         yield Risk("warning", "Personal data", f"These columns are tagged pii: {', '.join(private)}.")
 
@@ -129,10 +129,8 @@ def _making(material: ReportInput) -> Iterator[Risk]:
 
 def unchecked(material: ReportInput) -> list[str]:
     """Return what nobody looked at, and how to have it looked at."""
-    tables_, data = material.evaluation.tables, material.data
-    protected = [
-        str(column["name"]) for column in data.get("columns") or () if "protected" in (column.get("tags") or ())
-    ]
+    tables_ = material.evaluation.tables
+    protected = tagged(material).get("protected")
     missing = []
     if material.assessment is None:
         missing.append("Leaks and feasibility: the task has no step assess.")

@@ -16,11 +16,14 @@ __all__ = [
     "Verdict",
     "baselines",
     "charts_of",
+    "code_text",
     "headline",
+    "libraries",
     "money",
     "plain",
     "stated",
     "tables",
+    "tagged",
     "title_of",
     "verdict",
 ]
@@ -34,6 +37,7 @@ TITLES = {
     "rows/mistakes": "Worst mistakes",
     "rows/label_suspects": "Labels that may be wrong",
 }
+LIBRARIES = ("mlframe", "scikit-learn", "lightgbm", "xgboost", "catboost", "polars", "numpy", "scipy", "skops")
 ROWS = "rows/"
 """Tables that begin with this hold single rows of the data and stay in the run's own page."""
 
@@ -188,6 +192,30 @@ def stated(material: ReportInput, key: str) -> str:
     if isinstance(item, Mapping):
         return ", ".join(f"{name} {_text(inner)}" for name, inner in item.items())
     return ", ".join(map(str, item)) if isinstance(item, list) else str(item)
+
+
+def tagged(material: ReportInput) -> dict[str, list[str]]:
+    """Return the names of the columns by tag and by role."""
+    found: dict[str, list[str]] = {}
+    for column in material.data.get("columns") or ():
+        for word in (*(column.get("tags") or ()), column.get("role")):
+            found.setdefault(str(word), []).append(str(column["name"]))
+    return found
+
+
+def code_text(code: Any) -> str:
+    """Return the commit of a run's code, and whether there was more than the commit."""
+    if not isinstance(code, Mapping) or not code.get("commit"):
+        return "not recorded: no git checkout"
+    return f"commit {code['commit']}" + (", with uncommitted changes" if code.get("dirty") else "")
+
+
+def libraries(facts: Mapping[str, Any]) -> str:
+    """Return the versions of Python and of the libraries that make a model."""
+    packages: Mapping[str, str] = facts.get("packages") or {}
+    python = (facts.get("machine") or {}).get("python")
+    found = [f"{name} {packages[name]}" for name in LIBRARIES if name in packages]
+    return ", ".join([*([f"Python {python}"] if python else []), *found]) or "not recorded"
 
 
 def plain(item: Any) -> Any:

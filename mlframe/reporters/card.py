@@ -1,0 +1,193 @@
+"""A model card: nine sections of what a model is for, what it was made of and how far to trust it.
+
+The sections are those of Mitchell et al. (2019), Model Cards for Model Reporting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mlframe.charts.document import Document, Heading, Pictures, Points, Section, Table
+from mlframe.contracts import Reporter, ReportInput
+from mlframe.errors import ParameterError
+from mlframe.reporters import risks, story
+from mlframe.reporters.parts import check_filename, columns_table, complete, figures_table, validation
+
+__all__ = ["CardReporter"]
+
+
+class CardReporter(Reporter):
+    """Write a model card as a page and as Markdown; what the config does not say is written as not stated.
+
+    Args:
+        filename: name of the page, ending in .html, without a folder; the Markdown has the same name ending in .md.
+        rows: rows that a table shows at most.
+
+    Raises:
+        ParameterError: `filename` is no plain name ending in .html, or `rows` is below 1.
+    """
+
+    def __init__(self, filename: str = "card.html", rows: int = 30) -> None:
+        self.filename = check_filename("card", filename)
+        if rows < 1:
+            raise ParameterError("card: rows must be 1 or more", value=rows, where="reporters.card.rows")
+        self.rows = rows
+
+    def report(self, material: ReportInput) -> Sequence[Path]:
+        """Write the card twice.
+
+        Raises:
+            StepError: a part could not be written; the files are there and say which.
+        """
+        parts: dict[str, tuple[str, Callable[[ReportInput], Iterator[Any]]]] = {
+            "details": ("Model details", _details),
+            "use": ("Intended use", _use),
+            "factors": ("Factors", _factors),
+            "metrics": ("Metrics", _metrics),
+            "evaluation": ("Evaluation data", _evaluation),
+            "training": ("Training data", _training),
+            "analyses": ("Quantitative analyses", partial(_analyses, rows=self.rows)),
+            "ethics": ("Ethical considerations", _ethics),
+            "caveats": ("Caveats and recommendations", _caveats),
+        }
+        document = Document(
+            f"Model card: {material.version or material.run.name}",
+            f"written by mlframe from run {material.run.id}; sections after Mitchell et al. (2019)",
+            [Section(key, title, partial(build, material)) for key, (title, build) in parts.items()],
+            lead=story.verdict(material).text,
+        )
+        page = material.folder / self.filename
+        text = page.with_suffix(".md")
+        complete({page: document.html(), text: document.markdown()})
+        return [page, text]
+
+
+def _details(material: ReportInput) -> Iterator[Any]:
+    facts, config = material.run.facts, material.run.config
+    code = facts.get("code")
+    yield {
+        "who answers for it": story.stated(material, "owner"),
+        "version": material.version or "not registered",
+        "date": facts.get("started") or "not recorded",
+        "learning task": material.goal.get("task") or "not recorded",
+        "model": _name(config, "model"),
+        "featurizer": _name(config, "featurizer"),
+        "what is deployed": _refit(config),
+        "code": story.code_text(code),
+        "libraries": story.libraries(facts),
+        "licence": "not stated: no key of the config holds a licence",
+    }
+
+
+def _name(config: Mapping[str, Any], key: str) -> str:
+    node = config.get(key)
+    return str(node.get("name")) if isinstance(node, Mapping) and node.get("name") else f"not stated: {key}"
+
+
+def _refit(config: Mapping[str, Any]) -> str:
+    how = (config.get("fit") or {}).get("refit")
+    said = {
+        "full": "one pipeline, fitted again on all development rows",
+        "folds": "the mean of the folds' pipelines",
+    }
+    return said.get(str(how), "not stated: fit.refit")
+
+
+def _use(material: ReportInput) -> Iterator[Any]:
+    yield {
+        "what it is for": story.stated(material, "problem"),
+        "who uses it or is concerned": story.stated(material, "stakeholders"),
+        "how the answer is used": story.stated(material, "integration"),
+        "uses that it is not for": "not stated: no key of the config holds them. Rows that the schema refuses are refused.",
+    }
+
+
+def _factors(material: ReportInput) -> Iterator[Any]:
+    columns = story.tagged(material)
+    yield {
+        "protected groups": ", ".join(columns.get("protected", ())) or "none declared: data.columns.<name>.tags",
+        "groups of rows": ", ".join(columns.get("group", ())) or "no column has the role group",
+        "time": ", ".join(columns.get("time", ())) or "no column has the role time",
+        "groups that were looked at": ", ".join(_grouped(material)) or "none: no evaluator gave a table of groups",
+    }
+
+
+def _grouped(material: ReportInput) -> list[str]:
+    return [title for title in story.tables(material, rows=False) if any(w in title.lower() for w in ("slice", "fair"))]
+
+
+def _metrics(material: ReportInput) -> Iterator[Any]:
+    shown = story.headline(material)
+    yield {
+        "decides": f"{shown[0]}: {shown[3].summary}" if shown and shown[3] else story.stated(material, "metric"),
+        "targets": story.stated(material, "targets"),
+        "uncertainty": "95 % intervals from resampled rows (percentile bootstrap)",
+        "value per outcome": story.stated(material, "value"),
+    }
+    checks = material.gate.get("checks") or ()
+    if checks:
+        yield Table(
+            ("Condition", "Met", "Evidence"),
+            [(c["name"], {True: "yes", False: "no", None: "open"}[c.get("passed")], c.get("evidence")) for c in checks],
+        )
+
+
+def _evaluation(material: ReportInput) -> Iterator[Any]:
+    data, splitter = material.data, material.run.config.get("splitter")
+    uses = material.history.get("holdout_uses")
+    yield {
+        "rows": data.get("holdout", "not recorded"),
+        "how they were chosen": f"splitter {splitter['name']}" if isinstance(splitter, Mapping) else "not recorded",
+        "period": " to ".join((data.get("period") or {}).get("holdout", ())) or "no column has the role time",
+        "runs that have read them": uses if uses is not None else "not recorded",
+        "folds": data.get("folds"),
+    }
+
+
+def _training(material: ReportInput) -> Iterator[Any]:
+    data = material.data
+    yield {
+        "source": story.plain(data.get("source")),
+        "fingerprint": data.get("fingerprint"),
+        "rows": data.get("development", data.get("rows")),
+        "period": " to ".join((data.get("period") or {}).get("development", ())) or "no column has the role time",
+        "share of each class": story.plain(data.get("shares")),
+        "validators": story.plain(validation(material)),
+    }
+    if data.get("columns"):
+        yield columns_table(data["columns"])
+
+
+def _analyses(material: ReportInput, rows: int) -> Iterator[Any]:
+    yield figures_table(material)
+    for title, frame in story.tables(material, rows=False).items():
+        yield Heading(title)
+        yield Table.of(frame, rows)
+    if material.evaluation.charts:
+        yield Heading("Pictures")
+        yield Pictures(material.evaluation.charts)
+
+
+def _ethics(material: ReportInput) -> Iterator[Any]:
+    columns = story.tagged(material)
+    features = [str(c["name"]) for c in material.data.get("columns") or () if c.get("role") == "feature"]
+    used = [name for name in columns.get("protected", ()) if name in features]
+    yield {
+        "protected columns that the model reads": ", ".join(used) or "none is declared",
+        "personal data": ", ".join(columns.get("pii", ())) or "no column is tagged pii",
+        "fairness": "see the table above" if "Fairness by protected group" in _grouped(material) else "not measured",
+        "harms that were thought of": "not stated: no key of the config holds them",
+    }
+
+
+def _caveats(material: ReportInput) -> Iterator[Any]:
+    found = risks.risks(material)
+    yield Points([(risk.severity, f"{risk.topic}: {risk.text}") for risk in found]) if found else "No finding."
+    missing = risks.unchecked(material)
+    if missing:
+        yield Heading("Not looked at")
+        yield Points([("", text) for text in missing])
+    yield {"to be looked at again": story.stated(material, "review")}
