@@ -107,16 +107,12 @@ def _money(material: ReportInput) -> Iterator[Any]:
         yield "Not stated: goal.value gives no value per outcome, so nothing can be said about what the answer is worth."
         return
     yield found.sentence
-    ways: list[tuple[str, Interval | None]] = [
-        ("decide as the model says", found.model),
-        ("do nothing", found.nothing),
-        ("act on every case", found.all),
-    ]
-    unit = found.unit or "goal.currency is not stated"
-    yield Table(("What to do", f"Value per 1,000 cases ({unit})"), [way for way in ways if way[1] is not None])
+    yield Table(("What decides", f"Worth per 1,000 cases ({found.unit})"), list(found.ways.items()))
     yield {
+        "measured on": f"{found.rows:,} rows",
         "value per outcome": story.plain(material.goal.get("value")),
         "cost of today's process": material.goal.get("process_cost"),
+        "cases a year": material.goal.get("volume"),
     }
 
 

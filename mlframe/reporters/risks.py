@@ -43,10 +43,9 @@ def _findings(material: ReportInput) -> Iterator[Risk]:
     assessment = material.assessment or {}
     for finding in assessment.get("findings") or ():
         if finding.get("severity") != "info":
-            accept = f" To accept it: {finding['accept']}" if finding.get("accept") else ""
-            yield Risk(
-                str(finding["severity"]), title_of(str(finding.get("check", "leak"))), f"{finding['text']}{accept}"
-            )
+            remedy = finding.get("remedy") or finding.get("accept")
+            text = f"{finding['text']}{f' {remedy}' if remedy else ''}"
+            yield Risk(str(finding["severity"]), title_of(str(finding.get("check", "leak"))), text)
     said = assessment.get("verdict") or {}
     if said.get("word") not in (None, "go"):
         reasons = "; ".join(map(str, said.get("reasons") or ()))
@@ -78,12 +77,10 @@ def _measuring(material: ReportInput) -> Iterator[Risk]:
     for check in material.gate.get("checks") or ():
         if check.get("passed") is None:
             yield Risk("warning", "Not judged", f"{check['name']}: {check.get('evidence')}")
-    value = money(material)
-    if value and value.model.low is not None:
-        others = [item.value for item in (value.nothing, value.all) if item is not None]
-        if others and value.model.low < max(others):
-            text = "The interval of the model's value reaches below what can be had without a model."
-            yield Risk("warning", "Money", text)
+    worth = money(material)
+    if worth and worth.gain.low is not None and worth.gain.low < 0:
+        text = f"The model may be worth less than {worth.rival}: the interval of its gain begins below zero."
+        yield Risk("problem" if worth.gain.value < 0 else "warning", "Money", text)
 
 
 def _data(material: ReportInput) -> Iterator[Risk]:

@@ -18,6 +18,7 @@ __all__ = [
     "charts_of",
     "code_text",
     "headline",
+    "interval_of",
     "libraries",
     "money",
     "plain",
@@ -107,52 +108,54 @@ def headline(material: ReportInput) -> tuple[str, str, Interval, Figure | None] 
 
 @dataclass(frozen=True)
 class Money:
-    """What decisions are worth per 1,000 cases.
+    """What decisions are worth per 1,000 rows.
 
     Args:
-        unit: currency, empty when it is not stated.
-        model: decide as the model says.
-        nothing: act on no case.
-        all: act on every case.
+        unit: currency.
+        ways: what to do (`the model` first) to what it is worth.
+        rival: the best way without a model.
+        gain: how much more the model is worth than its rival.
+        per_year: the gain of a year, None when the goal states no volume.
+        rows: rows that it was measured on.
     """
 
     unit: str
-    model: Interval
-    nothing: Interval | None
-    all: Interval | None
+    ways: Mapping[str, Interval]
+    rival: str
+    gain: Interval
+    per_year: float | None
+    rows: int
 
     @property
     def sentence(self) -> str:
         """The money in a sentence."""
-        unit = f" {self.unit}" if self.unit else ""
-        said = f"Per 1,000 cases, deciding as the model says is worth {number(self.model.value)}{unit}"
-        if self.model.low is not None and self.model.high is not None:
-            said += f" (95 % interval {number(self.model.low)} to {number(self.model.high)})"
-        others = {"doing nothing": self.nothing, "acting on every case": self.all}
-        known = {name: item.value for name, item in others.items() if item is not None}
-        if not known:
-            return said + "."
-        best = max(known, key=lambda name: known[name])
-        gain = self.model.value - known[best]
-        word = "more" if gain >= 0 else "LESS"
-        return f"{said}. That is {number(abs(gain))}{unit} {word} than {best}, the better way without a model."
+        word = "more" if self.gain.value >= 0 else "LESS"
+        said = (
+            f"Per 1,000 cases, deciding as the model says is worth {number(abs(self.gain.value))} {self.unit} {word} than "
+            f"{self.rival}, the best way without a model"
+        )
+        if self.gain.low is not None and self.gain.high is not None:
+            said += f" (95 % interval of the difference {number(self.gain.low)} to {number(self.gain.high)})"
+        year = "" if self.per_year is None else f" In a year that makes {number(self.per_year)} {self.unit}."
+        return f"{said}.{year}"
 
 
 def money(material: ReportInput) -> Money | None:
     """Return the gate's record of value, None when the goal states no value per outcome."""
-    record = material.gate.get("value") or {}
-    model = interval_of(record.get("per_1000"))
-    if model is None:
+    record = material.gate.get("value")
+    if not record:
         return None
-    unit = record.get("currency") or material.goal.get("currency") or ""
-    return Money(str(unit), model, interval_of(record.get("nothing")), interval_of(record.get("all")))
+    ways = {"the model": interval_of(record["model"])}
+    ways |= {str(name): interval_of(item) for name, item in record["alternatives"].items()}
+    return Money(
+        str(record["currency"]), ways, str(record["rival"]), interval_of(record["gain"]), record.get("per_year"),
+        int(record["rows"]),
+    )  # fmt: skip
 
 
-def interval_of(item: Any) -> Interval | None:
-    """Return a number, or a record with value, low and high, as an interval."""
-    if isinstance(item, Mapping):
-        return None if item.get("value") is None else Interval(item["value"], item.get("low"), item.get("high"))
-    return None if item is None else Interval(float(item))
+def interval_of(item: Mapping[str, Any]) -> Interval:
+    """Return a record with value, low and high as an interval."""
+    return Interval(item["value"], item.get("low"), item.get("high"))
 
 
 def baselines(material: ReportInput, metric: str) -> list[str]:
