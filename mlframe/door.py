@@ -29,6 +29,7 @@ COMMANDS = (
     "rollback",
     "history",
     "leaderboard",
+    "measures",
     "new-plugin",
     "doctor",
 )

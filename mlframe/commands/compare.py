@@ -1,42 +1,109 @@
-"""Compares two runs side by side."""
+"""Compares two runs or versions side by side, and on the same rows where that is possible."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlframe.commands.shown import flatten, print_table
+from mlframe.commands.shown import flatten, print_table, save_page, when
 from mlframe.runner.display import interval_text
 
-SUMMARY = "compare two runs: config, data, code, environment, metrics side by side"
+SUMMARY = "compare two runs or versions: config, data, code, environment, metrics side by side"
+
+Sides = list[tuple[str, dict[str, Any], dict[str, Any]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the positionals."""
-    parser.add_argument("first", help="id of a run, or its beginning")
-    parser.add_argument("second", help="id of the other")
+    """Declare the positionals and flags."""
+    parser.add_argument("first", help="id of a run, its beginning, or a version: email/3, email@champion")
+    parser.add_argument("second", help="the other")
     parser.add_argument("--all", action="store_true", help="show equal values too")
+    parser.add_argument("--html", metavar="FILE", help="write the comparison as a page, too")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what differs."""
+    from mlframe.commands.pairing import pair
+
     with arguments.door.open_store() as store:
-        a, b = store.run(arguments.first), store.run(arguments.second)
+        names = [_resolve(store, reference) for reference in (arguments.first, arguments.second)]
+        a, b = (store.run(run_id) for _, run_id in names)
         keys = [{step["step"]: step["key"] for step in store.steps(item["id"])} for item in (a, b)]
-    columns = ("", a["id"], b["id"])
-    for title, left, right in sections(a, b, keys):
-        names = sorted({*left, *right})
-        rows = [(n, left.get(n, "-"), right.get(n, "-")) for n in names if arguments.all or left.get(n) != right.get(n)]
+        paired = pair(store, a, b, keys[0], keys[1])
+    columns = [label if label != item["id"] else item["id"] for (label, _), item in zip(names, (a, b), strict=True)]
+    parts = sections(a, b, keys)
+    for title, left, right in parts:
+        rows = _rows(left, right, all_=arguments.all)
         if rows:
-            print_table(columns, rows, title=title)
+            print_table(("", *columns), rows, title=title)
         else:
             print(f"{title}: equal\n")
+    for line in paired.lines(*columns):
+        print(line)
+    if arguments.html:
+        save_page(_page(columns, (a, b), parts, paired.lines(*columns), all_=arguments.all), arguments.html)
     return 0
 
 
-def sections(
-    a: dict[str, Any], b: dict[str, Any], keys: list[dict[str, Any]]
-) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+def _resolve(store: Any, reference: str) -> tuple[str, str]:
+    """Return how a side is called, and its run."""
+    if "/" in reference or "@" in reference:
+        version = store.version(reference)
+        return str(version["reference"]), str(version["run_id"])
+    found = str(store.run(reference)["id"])
+    return found, found
+
+
+def _rows(left: Mapping[str, Any], right: Mapping[str, Any], *, all_: bool) -> list[tuple[str, Any, Any]]:
+    names = sorted({*left, *right})
+    return [(n, left.get(n, "-"), right.get(n, "-")) for n in names if all_ or left.get(n) != right.get(n)]
+
+
+def _page(
+    columns: Sequence[str],
+    items: tuple[dict[str, Any], dict[str, Any]],
+    parts: Sides,
+    paired: Sequence[str],
+    *,
+    all_: bool,
+) -> Any:
+    """Return the comparison as a document: metrics first, then what made them differ."""
+    from mlframe.charts.document import Document, Points, Section, Table
+
+    by_title = {title: (left, right) for title, left, right in parts}
+
+    def runs() -> Any:
+        facts = ("id", "task", "name", "status", "started")
+        rows = [[fact, *(when(i[fact]) if fact == "started" else i[fact] for i in items)] for fact in facts]
+        yield Table(("", *columns), rows)
+
+    def metrics() -> Any:
+        yield Points([("", line) for line in paired])
+        yield from differing("metrics", True)
+
+    def differing(title: str, everything: bool) -> Any:
+        rows = _rows(*by_title[title], all_=everything)
+        equal = len({*by_title[title][0], *by_title[title][1]}) - len(rows)
+        yield Table(("", *columns), [[str(cell) for cell in row] for row in rows]) if rows else "Equal."
+        if rows and equal:
+            yield f"{equal} more {'value is' if equal == 1 else 'values are'} equal."
+
+    def section(title: str) -> Section:
+        return Section(title, title.capitalize(), lambda: differing(title, all_))
+
+    return Document(
+        f"{columns[0]} and {columns[1]}",
+        "mlframe comparison of two runs",
+        [
+            Section("metrics", "Metrics", metrics),
+            Section("runs", "Runs", runs),
+            *(section(title) for title in ("config", "data", "code", "environment")),
+        ],
+    )
+
+
+def sections(a: dict[str, Any], b: dict[str, Any], keys: list[dict[str, Any]]) -> Sides:
     """Return title, left values and right values of each part."""
     found = []
     for item, key in ((a, keys[0]), (b, keys[1])):

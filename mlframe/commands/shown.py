@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlframe.charts.document import Document
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
@@ -68,3 +72,24 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
             for key, value in flatten(inner, f"{prefix}.{name}" if prefix else str(name)).items()
         }
     return {prefix: node}
+
+
+def save_page(document: Document, file: str, where: str = "--html") -> None:
+    """Write a document as an HTML page and say where it is.
+
+    Raises:
+        UserError: the file cannot be written.
+        StepError: a part could not be written; the page is there and says which.
+    """
+    from mlframe.errors import StepError, UserError
+
+    page = document.html()
+    try:
+        Path(file).write_text(page.text, encoding="utf-8")
+    except OSError as error:
+        hint = "name a file in a folder that exists and may be written"
+        raise UserError(f"The page cannot be written: {error.strerror}", value=file, where=where, hint=hint) from error
+    print(f"page written: {file}")
+    if page.missing:
+        title, cause = page.missing[0]
+        raise StepError(f"A part of '{title}' is missing in {file}: {type(cause).__name__}: {cause}") from cause
