@@ -135,7 +135,8 @@ class Section:
     Args:
         id: its anchor, lower snake case.
         title: its heading.
-        blocks: gives the blocks: texts, mappings (as lists of facts) and the classes of this module.
+        blocks: gives the blocks: texts, mappings (as lists of facts), the classes of this module, and functions that give
+            one of these; a function that raises takes no other block with it.
     """
 
     id: str
@@ -215,9 +216,9 @@ class _Writer:
         return parts
 
     def block(self, block: Any) -> Any:
-        """Write one block."""
+        """Write one block; one that is a function gives the block to write."""
         try:
-            return self.write(block)
+            return self.write(block() if callable(block) else block)
         except Exception as error:
             return self._note(error)
 

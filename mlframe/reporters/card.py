@@ -14,7 +14,15 @@ from mlframe.charts.document import Document, Heading, Pictures, Points, Section
 from mlframe.contracts import Reporter, ReportInput
 from mlframe.errors import ParameterError
 from mlframe.reporters import risks, story
-from mlframe.reporters.parts import check_filename, columns_table, complete, figures_table, validation
+from mlframe.reporters.parts import (
+    check_filename,
+    checks_table,
+    columns_table,
+    complete,
+    figures_table,
+    risk_points,
+    validation,
+)
 
 __all__ = ["CardReporter"]
 
@@ -127,12 +135,7 @@ def _metrics(material: ReportInput) -> Iterator[Any]:
         "uncertainty": "95 % intervals from resampled rows (percentile bootstrap)",
         "value per outcome": story.stated(material, "value"),
     }
-    checks = material.gate.get("checks") or ()
-    if checks:
-        yield Table(
-            ("Condition", "Met", "Evidence"),
-            [(c["name"], {True: "yes", False: "no", None: "open"}[c.get("passed")], c.get("evidence")) for c in checks],
-        )
+    yield partial(checks_table, material)
 
 
 def _evaluation(material: ReportInput) -> Iterator[Any]:
@@ -162,7 +165,7 @@ def _training(material: ReportInput) -> Iterator[Any]:
 
 
 def _analyses(material: ReportInput, rows: int) -> Iterator[Any]:
-    yield figures_table(material)
+    yield partial(figures_table, material)
     for title, frame in story.tables(material, rows=False).items():
         yield Heading(title)
         yield Table.of(frame, rows)
@@ -184,8 +187,7 @@ def _ethics(material: ReportInput) -> Iterator[Any]:
 
 
 def _caveats(material: ReportInput) -> Iterator[Any]:
-    found = risks.risks(material)
-    yield Points([(risk.severity, f"{risk.topic}: {risk.text}") for risk in found]) if found else "No finding."
+    yield partial(risk_points, material)
     missing = risks.unchecked(material)
     if missing:
         yield Heading("Not looked at")

@@ -17,9 +17,18 @@ import polars as pl
 
 from mlframe.charts.document import Document, Heading, Links, Pictures, Points, Section, Table
 from mlframe.charts.page import is_drawing
-from mlframe.contracts import Interval, Reporter, ReportInput
+from mlframe.contracts import Reporter, ReportInput
 from mlframe.reporters import risks, story
-from mlframe.reporters.parts import columns_table, complete, config_text, figures_table, validation
+from mlframe.reporters.parts import (
+    baselines_table,
+    checks_table,
+    columns_table,
+    complete,
+    config_text,
+    figures_table,
+    risk_points,
+    validation,
+)
 
 __all__ = ["DossierReporter"]
 
@@ -39,7 +48,7 @@ class DossierReporter(Reporter):
         Raises:
             StepError: a part of the page could not be written; the page is there and says which.
         """
-        listed = _write(material)
+        listed, failed = _write(material)
         parts: dict[str, tuple[str, Callable[[ReportInput], Iterator[Any]]]] = {
             "s1": ("1. What the system is", _general),
             "s2": ("2. How it was made", _making),
@@ -50,7 +59,7 @@ class DossierReporter(Reporter):
             "s7": ("7. Standards", _standards),
             "s8": ("8. Declaration of conformity", _declaration),
             "s9": ("9. Watching it once it is in use", _watching),
-            "files": ("Files of this dossier", partial(_files, listed)),
+            "files": ("Files of this dossier", partial(_files, listed, failed)),
         }
         index = material.folder / "index.html"
         document = Document(
@@ -66,44 +75,74 @@ class DossierReporter(Reporter):
         return [index, *(material.folder / name for name, _ in listed), manifest]
 
 
-def _write(material: ReportInput) -> list[tuple[str, str]]:
-    """Write the files behind the page and return each one's name and what it holds."""
-    facts, data = material.run.facts, material.data
-    code = facts.get("code") if isinstance(facts.get("code"), Mapping) else {}
-    figures = {part: {k: vars(v) for k, v in named.items()} for part, named in material.figures.items()}
-    records = {
-        "data/lineage.json": (_lineage(material), "source, fingerprint, columns, split, validators"),
-        "goal.json": (material.goal, "the goal as stated"),
-        "gate.json": (material.gate, "conditions, answers, evidence"),
-        "figures.json": (figures, "figures with 95 % intervals"),
-        "assessment.json": (_without_charts(material.assessment), "leak checks, baselines, feasibility"),
-        "risks.json": ([vars(risk) for risk in risks.risks(material)], "reasons to be careful"),
-        "environment.json": (
-            {k: facts.get(k) for k in ("packages", "machine", "seed", "command")},
-            "packages, machine",
-        ),
-        "code.json": ({k: v for k, v in (code or {}).items() if k != "diff"}, "commit and uncommitted files"),
-        "decisions.json": (material.history, "moves of the aliases, uses of the holdout"),
-    }
-    texts = {
-        name: (json.dumps(story.plain(item), ensure_ascii=False, indent=1), what)
-        for name, (item, what) in records.items()
-    }
-    texts["config.yaml"] = (config_text(material), "the resolved config; secrets stay names of variables")
-    if data.get("columns"):
-        table = columns_table(data["columns"])
-        frame = pl.DataFrame([dict(zip(table.columns, map(str, row), strict=True)) for row in table.rows])
-        texts["data/columns.csv"] = (frame.write_csv(), "columns with role, kind, type and tags")
-    for name, frame in material.evaluation.tables.items():
-        if not name.startswith(story.ROWS):
-            texts[f"tables/{_file(name)}.csv"] = (_flat(frame).write_csv(), story.title_of(name))
-    for chart in filter(lambda chart: is_drawing(chart.svg), material.evaluation.charts):  # a file of SVG can run code
-        texts[f"charts/{_file(chart.name)}.svg"] = (chart.svg, chart.title)
-    for name, (text, _) in texts.items():
+def _write(material: ReportInput) -> tuple[list[tuple[str, str]], list[tuple[str, Exception]]]:
+    """Write the files behind the page.
+
+    Returns:
+        Name of each file and what it holds; name and error of each that could not be made.
+    """
+    listed: list[tuple[str, str]] = []
+    failed: list[tuple[str, Exception]] = []
+    for name, what, make in _files_of(material):
+        try:
+            text = make()
+        except Exception as error:
+            failed.append((name, error))
+            continue
         path = material.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return [(name, what) for name, (_, what) in sorted(texts.items())]
+        listed.append((name, what))
+    return sorted(listed), failed
+
+
+def _files_of(material: ReportInput) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """Give the name of each file, what it holds, and what makes its text."""
+    facts = material.run.facts
+    environment = {key: facts.get(key) for key in ("packages", "machine", "seed", "command")}
+    records: dict[str, tuple[str, Callable[[], Any]]] = {
+        "data/lineage.json": ("source, fingerprint, columns, split, validators", lambda: _lineage(material)),
+        "goal.json": ("the goal as stated", lambda: material.goal),
+        "gate.json": ("conditions, answers, evidence, value", lambda: material.gate),
+        "figures.json": ("figures with 95 % intervals", lambda: _figures(material)),
+        "assessment.json": ("leak checks, baselines, feasibility", lambda: _without_charts(material.assessment)),
+        "risks.json": ("reasons to be careful", lambda: [vars(risk) for risk in risks.risks(material)]),
+        "environment.json": ("packages, machine, seed, command", lambda: environment),
+        "code.json": (
+            "commit and uncommitted files; 'mlframe show RUN --diff' prints the changes",
+            lambda: _code(facts),
+        ),
+        "decisions.json": ("moves of the aliases, uses of the holdout", lambda: material.history),
+    }
+    for name, (what, make) in records.items():
+        yield name, what, partial(_json, make)
+    yield "config.yaml", "the resolved config; secrets stay names of variables", partial(config_text, material)
+    if material.data.get("columns"):
+        yield "data/columns.csv", "columns with role, kind, type and tags", partial(_columns, material)
+    for name, frame in material.evaluation.tables.items():
+        if not name.startswith(story.ROWS):
+            yield f"tables/{_file(name)}.csv", story.title_of(name), lambda frame=frame: _flat(frame).write_csv()  # type: ignore[misc]
+    for chart in filter(lambda chart: is_drawing(chart.svg), material.evaluation.charts):  # a file of SVG can run code
+        yield f"charts/{_file(chart.name)}.svg", chart.title, lambda chart=chart: chart.svg  # type: ignore[misc]
+
+
+def _json(make: Callable[[], Any]) -> str:
+    return json.dumps(story.plain(make()), ensure_ascii=False, indent=1)
+
+
+def _figures(material: ReportInput) -> dict[str, Any]:
+    return {part: {name: vars(item) for name, item in named.items()} for part, named in material.figures.items()}
+
+
+def _code(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of the code, without the uncommitted lines themselves: they may hold anything."""
+    code = facts.get("code")
+    return {key: item for key, item in code.items() if key != "diff"} if isinstance(code, Mapping) else {}
+
+
+def _columns(material: ReportInput) -> str:
+    table = columns_table(material.data["columns"])
+    return pl.DataFrame([dict(zip(table.columns, map(str, row), strict=True)) for row in table.rows]).write_csv()
 
 
 def _file(name: str) -> str:
@@ -175,16 +214,8 @@ def _making(material: ReportInput) -> Iterator[Any]:
     dropped = (data.get("rows") or 0) - (data.get("kept") or 0) if {"rows", "kept"} <= set(data) else None
     yield {"rows left out": dropped if dropped is not None else "not recorded"}
     yield Heading("Tests")
-    checks = material.gate.get("checks") or ()
-    if checks:
-        words = {True: "yes", False: "no", None: "open"}
-        yield Table(
-            ("Condition", "Met", "Value", "Wanted", "Evidence"),
-            [(c["name"], words[c.get("passed")], c.get("value"), c.get("wanted"), c.get("evidence")) for c in checks],
-        )
-    else:
-        yield "No condition was checked."
-    yield figures_table(material)
+    yield partial(checks_table, material)
+    yield partial(figures_table, material)
     yield Points(
         [
             ("", GAP + "how the data were collected and labelled before they reached the source."),
@@ -224,16 +255,14 @@ def _measures(material: ReportInput) -> Iterator[Any]:
     }
     worth = story.money(material)
     yield worth.sentence if worth else "What decisions are worth was not measured."
-    baselines = (material.assessment or {}).get("baselines")
-    if baselines:
-        rows = [(item["name"], Interval(item["score"], item.get("low"), item.get("high"))) for item in baselines]
-        yield Table(("Baseline", "Score"), rows)
+    assessment = material.assessment or {}
+    if assessment.get("baselines"):
+        yield partial(baselines_table, assessment)
     yield GAP + "the reasons for which these measures suit the purpose."
 
 
 def _risks(material: ReportInput) -> Iterator[Any]:
-    found = risks.risks(material)
-    yield Points([(risk.severity, f"{risk.topic}: {risk.text}") for risk in found]) if found else "No finding."
+    yield partial(risk_points, material)
     yield GAP + "the risk management system: harms to people, their likelihood, and what is done about them."
 
 
@@ -269,6 +298,11 @@ def _watching(material: ReportInput) -> Iterator[Any]:
     yield GAP + "the plan for watching the system after it is put on the market, and how incidents are reported."
 
 
-def _files(listed: Sequence[tuple[str, str]], material: ReportInput) -> Iterator[Any]:
+def _files(
+    listed: Sequence[tuple[str, str]], failed: Sequence[tuple[str, Exception]], material: ReportInput
+) -> Iterator[Any]:
     yield "manifest.json holds the SHA-256 of every file, this page too."
     yield Links([*listed, ("manifest.json", "digests of all files")])
+    if failed:
+        yield Points([("missing", f"{name}: {type(error).__name__}: {error}") for name, error in failed])
+        raise failed[0][1]

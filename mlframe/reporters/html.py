@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from mlframe.charts.document import Answer, Code, Document, Fold, Heading, Pictures, Points, Section, Table
-from mlframe.contracts import Interval, Reporter, ReportInput
+from mlframe.contracts import Reporter, ReportInput
 from mlframe.errors import ParameterError
 from mlframe.reporters import risks, story
-from mlframe.reporters.parts import check_filename, columns_table, complete, config_text, figures_table
+from mlframe.reporters.parts import (
+    baselines_table,
+    check_filename,
+    checks_table,
+    columns_table,
+    complete,
+    config_text,
+    figures_table,
+    risk_points,
+)
 
 __all__ = ["HtmlReporter"]
 
@@ -89,16 +98,7 @@ def _answer(material: ReportInput) -> Iterator[Any]:
     if material.promote:
         notes.append(f"To make it the champion: {material.promote}")
     yield Answer(said.kind, said.word, said.text, big, figure, notes)
-    checks = list(material.gate.get("checks") or ())
-    if checks:
-        marks = {True: "✓ yes", False: "✗ no", None: "○ open"}
-        columns = ("Met", "Condition", "Value", "Wanted", "Evidence")
-        yield Table(
-            columns,
-            [(marks[c.get("passed")], c["name"], c.get("value"), c.get("wanted"), c.get("evidence")) for c in checks],
-        )
-    else:
-        yield "No conditions were checked: the goal sets no targets and there is no champion to compare with."
+    yield partial(checks_table, material)
 
 
 def _money(material: ReportInput) -> Iterator[Any]:
@@ -117,11 +117,7 @@ def _money(material: ReportInput) -> Iterator[Any]:
 
 
 def _risks(material: ReportInput) -> Iterator[Any]:
-    found = risks.risks(material)
-    if found:
-        yield Points([(risk.severity, f"{risk.topic}: {risk.text}") for risk in found])
-    else:
-        yield "None of the checks that were made found a reason to be careful."
+    yield partial(risk_points, material)
     missing = risks.unchecked(material)
     if missing:
         yield Heading("What was not looked at")
@@ -135,7 +131,7 @@ def _pictures(material: ReportInput) -> Iterator[Any]:
 
 def _figures(material: ReportInput) -> Iterator[Any]:
     yield "In brackets the 95 % interval, from resampled rows. The holdout took no part in training or choosing."
-    yield figures_table(material)
+    yield partial(figures_table, material)
 
 
 def _tables(material: ReportInput, rows: int) -> Iterator[Any]:
@@ -160,13 +156,7 @@ def _feasibility(material: ReportInput) -> Iterator[Any]:
         yield Points([(str(item["severity"]), str(item["text"])) for item in record["findings"]])
     if record.get("baselines"):
         yield Heading("Simple ways to the same answer")
-        yield Table(
-            ("Baseline", "Score"),
-            [
-                (item["name"], Interval(item["score"], item.get("low"), item.get("high")))
-                for item in record["baselines"]
-            ],
-        )
+        yield partial(baselines_table, record)
     rest = {key: record[key] for key in ("curve", "noise", "smallest_effect") if record.get(key)}
     if rest:
         yield story.plain(rest)

@@ -8,12 +8,23 @@ from typing import Any
 
 import yaml
 
-from mlframe.charts.document import Table, Written
-from mlframe.contracts import ReportInput
+from mlframe.charts.document import Points, Table, Written
+from mlframe.contracts import Interval, ReportInput
 from mlframe.errors import ParameterError, StepError
 from mlframe.reporters import story
+from mlframe.reporters.risks import risks
 
-__all__ = ["check_filename", "columns_table", "complete", "config_text", "figures_table", "validation"]
+__all__ = [
+    "baselines_table",
+    "check_filename",
+    "checks_table",
+    "columns_table",
+    "complete",
+    "config_text",
+    "figures_table",
+    "risk_points",
+    "validation",
+]
 
 
 def check_filename(reporter: str, filename: str) -> str:
@@ -66,6 +77,30 @@ def figures_table(material: ReportInput) -> Any:
             [name, *measured, declared.better if declared else "", (declared.summary if declared else "") + unit]
         )
     return Table(["Figure", *(story.PARTS[part] for part in parts), "Better", "What it says"], rows)
+
+
+def checks_table(material: ReportInput) -> Any:
+    """Return the gate's conditions with answer and evidence."""
+    checks = list(material.gate.get("checks") or ())
+    if not checks:
+        return "No conditions were checked: the goal sets no targets and there is no champion to compare with."
+    marks = {True: "✓ yes", False: "✗ no", None: "○ open"}
+    rows = [(marks[c.get("passed")], c["name"], c.get("value"), c.get("wanted"), c.get("evidence")) for c in checks]
+    return Table(("Met", "Condition", "Value", "Wanted", "Evidence"), rows)
+
+
+def baselines_table(record: Mapping[str, Any]) -> Table:
+    """Return the baselines of a feasibility check."""
+    rows = [(item["name"], Interval(item["score"], item.get("low"), item.get("high"))) for item in record["baselines"]]
+    return Table(("Baseline", "Score"), rows)
+
+
+def risk_points(material: ReportInput) -> Any:
+    """Return every reason to be careful, the worst first."""
+    found = risks(material)
+    if not found:
+        return "None of the checks that were made found a reason to be careful."
+    return Points([(risk.severity, f"{risk.topic}: {risk.text}") for risk in found])
 
 
 def columns_table(records: Iterable[Any]) -> Table:
