@@ -89,6 +89,15 @@ def test_commands_work(paper, workplace, run_cli):
         assert {"y_pred", "p_ham", "p_spam", "model_version"} <= set(pl.read_csv("scores.csv").columns)
 
 
+@pytest.mark.slow
+def test_commands_of_the_reporting_page_work(workplace, run_cli):
+    for words in commands(ROOT / "docs/reporting.md"):
+        done = run_cli(*words) if words[0] in ("compare", "measures") else run_cli("plan", *words)
+        assert done.code == 0, f"{shlex.join(words)}\n{done.err}"
+    assert (workplace / "both.html").is_file()
+    assert (workplace / "measures.html").is_file()
+
+
 def test_the_own_data_file_trains(run_cli):
     BundledSource("churn").read().write_csv("customers.csv")
     write_files(ROOT / "docs/configuring.md", Path.cwd())

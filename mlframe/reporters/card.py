@@ -146,6 +146,7 @@ def _evaluation(material: ReportInput) -> Iterator[Any]:
         "how they were chosen": f"splitter {splitter['name']}" if isinstance(splitter, Mapping) else "not recorded",
         "period": " to ".join((data.get("period") or {}).get("holdout", ())) or "no column has the role time",
         "runs that have read them": uses if uses is not None else "not recorded",
+        "share of each class": story.plain((data.get("shares") or {}).get("holdout")),
         "folds": data.get("folds"),
     }
 
@@ -157,7 +158,7 @@ def _training(material: ReportInput) -> Iterator[Any]:
         "fingerprint": data.get("fingerprint"),
         "rows": data.get("development", data.get("rows")),
         "period": " to ".join((data.get("period") or {}).get("development", ())) or "no column has the role time",
-        "share of each class": story.plain(data.get("shares")),
+        "share of each class": story.plain((data.get("shares") or {}).get("development")),
         "validators": story.plain(validation(material)),
     }
     if data.get("columns"):

@@ -15,6 +15,7 @@ __all__ = ["Risk", "risks", "unchecked"]
 SMALL_HOLDOUT = 200
 SMALL_CLASS = 30
 RARE_CLASS = 0.10
+MOVED = 0.10
 ORDER = {"problem": 0, "warning": 1, "info": 2}
 
 
@@ -89,16 +90,7 @@ def _data(material: ReportInput) -> Iterator[Risk]:
     held = data.get("holdout")
     if isinstance(held, int) and 0 < held < SMALL_HOLDOUT:
         yield Risk("warning", "Few rows", f"The holdout has {held} rows; small differences cannot be seen on it.")
-    shares: Mapping[str, float] = data.get("shares") or {}
-    rare = min(shares, key=lambda name: shares[name], default=None)
-    if rare is not None and shares[rare] < RARE_CLASS:
-        text = f"Class {rare!r} is {100 * shares[rare]:.1f} % of the rows; accuracy says little, look at recall and precision."
-        yield Risk("warning", "Imbalanced", text)
-    if rare is not None and isinstance(held, int) and 0 < held * shares[rare] < SMALL_CLASS:
-        text = (
-            f"About {held * shares[rare]:.0f} rows of class {rare!r} are in the holdout; its figures rest on few cases."
-        )
-        yield Risk("warning", "Few rows", text)
+    yield from _classes(data, held)
     period: Mapping[str, Any] = data.get("period") or {}
     if period:
         text = (
@@ -115,6 +107,33 @@ def _data(material: ReportInput) -> Iterator[Risk]:
     private = tagged(material).get("pii")
     if private:
         yield Risk("warning", "Personal data", f"These columns are tagged pii: {', '.join(private)}.")
+
+
+def _classes(data: Mapping[str, Any], held: Any) -> Iterator[Risk]:
+    """What rare classes and classes whose share has changed mean for the figures."""
+    parts: Mapping[str, Mapping[str, float]] = data.get("shares") or {}
+    learned, judged = parts.get("development") or {}, parts.get("holdout") or {}
+    if not learned:
+        return
+    rare = min(learned, key=lambda name: learned[name])
+    if learned[rare] < RARE_CLASS:
+        text = f"Class {rare!r} is {100 * learned[rare]:.1f} % of the rows; accuracy says little, look at recall and precision."
+        yield Risk("warning", "Imbalanced", text)
+    if not judged or not isinstance(held, int):
+        return
+    few = min(learned, key=lambda name: judged.get(name, 0.0))
+    count = held * judged.get(few, 0.0)
+    if count < SMALL_CLASS:
+        text = f"{count:.0f} rows of class {few!r} are in the holdout; its figures rest on few cases."
+        yield Risk("warning", "Few rows", text)
+    for name, share in learned.items():
+        there = judged.get(name, 0.0)
+        if abs(share - there) > MOVED and (len(learned) > 2 or name == rare):
+            text = (
+                f"Class {name!r} is {100 * share:.1f} % of the development rows and {100 * there:.1f} % of the holdout: "
+                "probabilities and thresholds learned on the one may not suit the other."
+            )
+            yield Risk("warning", "Shares moved", text)
 
 
 def _making(material: ReportInput) -> Iterator[Risk]:

@@ -133,7 +133,11 @@ def describe_data(context: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "columns": table.column_records(),
         "target": inputs["learning"]["target"],
         "classes": inputs["learning"]["classes"],
-        "shares": shares(inputs["labels"]["target"]) if inputs["learning"]["classes"] else {},
+        "shares": {
+            part: shares(inputs["labels"]["target"][rows])
+            for part, rows in (("development", cut.development), ("holdout", cut.holdout))
+            if inputs["learning"]["classes"] and len(rows)
+        },
         "period": period(table, cut),
         "folds": f"{len(cut.folds)}: "
         + ", ".join(f"{len(train):,} train and {len(valid):,} valid" for train, valid in cut.folds),
@@ -145,7 +149,7 @@ def describe_data(context: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shares(target: pl.Series) -> dict[str, float]:
-    """Return each class's share of the rows, the most frequent first."""
+    """Return each class's share of some rows, the most frequent first."""
     counted = target.cast(pl.String).value_counts(normalize=True, name="share")
     return dict(sorted(counted.iter_rows(), key=lambda item: (-item[1], item[0])))
 

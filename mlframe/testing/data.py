@@ -182,6 +182,19 @@ def make_report_input(folder: Path, *, full: bool = True, text: str = "amount") 
         [Finding("warning", f"{text} is missing in 8 %", "amount")], [chart], {"top": table.frame.head(3)}
     )
     check = {"name": "roc_auc", "passed": True, "value": 0.91, "wanted": ">= 0.9", "evidence": f"holdout of {text}"}
+    evaluated = Evaluation(
+        figures["holdout"],
+        [chart],
+        {"thresholds": table.frame.head(3), "rows/mistakes": table.frame.tail(3)},
+        [Finding("warning", f"{text} is where the model is worst", "amount")],
+    )
+    assessment = {
+        "findings": [{"check": "leak", "severity": "problem", "column": text, "text": f"{text} tells the target"}],
+        "baselines": [{"name": "majority", "score": 0.5, "low": 0.49, "high": 0.51}],
+        "verdict": {"word": "go", "reasons": [f"the model beats {text}"]},
+        "charts": [{"name": chart.name, "title": chart.title, "alt": chart.alt, "svg": chart.svg}],
+    }
+    move = {"when": "2024-02-29T10:15:02+00:00", "who": text, "action": "promote", "alias": "champion", "from": None}
     return ReportInput(
         run=make_run(folder.parent, config={"name": "tiny", "note": text}),
         goal={"problem": f"Too much {text}", "metric": "roc_auc", "targets": {"roc_auc": 0.9}} if full else {},
@@ -195,13 +208,13 @@ def make_report_input(folder: Path, *, full: bool = True, text: str = "amount") 
         figures=figures if full else {"folds": figures["folds"]},
         declared=declared,
         exploration=exploration if full else None,
-        evaluation=Evaluation(figures["holdout"], [chart], {"thresholds": table.frame.head(3)})
-        if full
-        else Evaluation(),
+        evaluation=evaluated if full else Evaluation(),
         gate={"passed": True, "checks": [check]} if full else {"passed": None, "checks": []},
         version="tiny/7" if full else None,
         promote="mlframe promote tiny/7" if full else None,
         folder=folder,
+        assessment=assessment if full else None,
+        history={"aliases": [{**move, "to": "tiny/6", "why": text}], "holdout_uses": 2} if full else {},
     )
 
 

@@ -66,7 +66,7 @@ def full(tmp_path: Path) -> ReportInput:
         },
         data={
             "rows": 1000, "kept": 900, "columns": columns, "target": "y", "holdout": 150, "development": 750,
-            "classes": ["n", "y"], "shares": {"n": 0.95, "y": 0.05}, "fingerprint": "f00",
+            "classes": ["n", "y"], "shares": {"development": {"n": 0.95, "y": 0.05}, "holdout": {"n": 0.8, "y": 0.2}}, "fingerprint": "f00",
             "period": {"column": "at", "development": ["2024-01", "2024-05"], "holdout": ["2024-05", "2024-06"]},
             "validators": {"pandera": {"failures": 100, "rows": 100, "policy": "drop", "examples": [{"value": SECRET}]}},
         },
@@ -109,14 +109,19 @@ def test_every_risk_is_told_the_worst_first(full: ReportInput) -> None:
     found = risks(full)
     topics = [risk.topic for risk in found]
     wanted = {
-        "Id order", "Feasibility", "Model", "Data", "Uncertain", "Holdout reused", "Few rows", "Imbalanced", "Time",
+        "Id order", "Feasibility", "Model", "Data", "Uncertain", "Holdout reused", "Few rows", "Imbalanced", "Time", "Shares moved",
         "Rows left out", "Personal data",
     }  # fmt: skip
     assert wanted <= set(topics)
-    assert topics.count("Few rows") == 2
     assert found[0].severity == "problem"
     assert "2024-06" in next(risk.text for risk in found if risk.topic == "Time")
     assert unchecked(full) == ["Robustness against missing or damaged input: add the evaluator robustness."]
+
+
+def test_few_rows_of_a_class_are_told(full: ReportInput) -> None:
+    data = {**full.data, "shares": {"development": {"n": 0.9, "y": 0.1}, "holdout": {"n": 1.0}}}
+    texts = [risk.text for risk in risks(replace(full, data=data)) if risk.topic == "Few rows"]
+    assert "0 rows of class 'y' are in the holdout; its figures rest on few cases." in texts
 
 
 def test_a_loss_is_a_problem_and_said_aloud(full: ReportInput) -> None:
