@@ -89,7 +89,7 @@ def save_page(document: Document, file: str, where: str = "--html") -> None:
     except OSError as error:
         hint = "name a file in a folder that exists and may be written"
         raise UserError(f"The page cannot be written: {error.strerror}", value=file, where=where, hint=hint) from error
-    print(f"page written: {file}")
+    print(f"page: {file}")
     if page.missing:
         title, cause = page.missing[0]
         raise StepError(f"A part of '{title}' is missing in {file}: {type(cause).__name__}: {cause}") from cause
