@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,16 +151,24 @@ def _feasibility(material: ReportInput) -> Iterator[Any]:
     if said:
         yield f"Verdict: {said.get('word')}."
         yield Points([("", str(reason)) for reason in said.get("reasons") or ()])
-    if record.get("findings"):
-        yield Heading("Findings")
-        yield Points([(str(item["severity"]), str(item["text"])) for item in record["findings"]])
+    if "findings" in record:
+        yield Heading("Leaks")
+        yield (
+            "No leak was found."
+            if not record["findings"]
+            else Points([(str(item["severity"]), str(item["text"])) for item in record["findings"]])
+        )
     if record.get("baselines"):
         yield Heading("Simple ways to the same answer")
         yield partial(baselines_table, record)
-    rest = {key: record[key] for key in ("curve", "noise", "smallest_effect") if record.get(key)}
-    if rest:
-        yield story.plain(rest)
+    words = {"curve": "more rows", "noise": "doubtful labels", "smallest_effect": "smallest effect", "value": "money"}
+    yield {word: story.plain(_said(record[key])) for key, word in words.items() if record.get(key)}
     yield Pictures(story.charts_of(record))
+
+
+def _said(found: Any) -> Any:
+    """Return a finding's own words, else all that it holds."""
+    return found["text"] if isinstance(found, Mapping) and found.get("text") else found
 
 
 def _data(material: ReportInput, rows: int) -> Iterator[Any]:

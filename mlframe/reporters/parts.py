@@ -91,8 +91,11 @@ def checks_table(material: ReportInput) -> Any:
 
 def baselines_table(record: Mapping[str, Any]) -> Table:
     """Return the baselines of a feasibility check."""
-    rows = [(item["name"], Interval(item["score"], item.get("low"), item.get("high"))) for item in record["baselines"]]
-    return Table(("Baseline", "Score"), rows)
+    rows = [
+        (item["name"], Interval(item["score"], item.get("low"), item.get("high")), item.get("summary", ""))
+        for item in record["baselines"]
+    ]
+    return Table(("Way", record.get("metric", "Score"), "What it does"), rows)
 
 
 def risk_points(material: ReportInput) -> Any:

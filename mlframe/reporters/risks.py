@@ -44,9 +44,9 @@ def _findings(material: ReportInput) -> Iterator[Risk]:
     assessment = material.assessment or {}
     for finding in assessment.get("findings") or ():
         if finding.get("severity") != "info":
-            remedy = finding.get("remedy") or finding.get("accept")
-            text = f"{finding['text']}{f' {remedy}' if remedy else ''}"
-            yield Risk(str(finding["severity"]), title_of(str(finding.get("check", "leak"))), text)
+            advice = (("To mend it", finding.get("remedy")), ("If it is no leak", finding.get("accept")))
+            parts = [str(finding["text"]), *(f"{start}: {text}" for start, text in advice if text)]
+            yield Risk(str(finding["severity"]), title_of(str(finding.get("check", "leak"))), ". ".join(parts))
     said = assessment.get("verdict") or {}
     if said.get("word") not in (None, "go"):
         reasons = "; ".join(map(str, said.get("reasons") or ()))
@@ -148,8 +148,13 @@ def unchecked(material: ReportInput) -> list[str]:
     tables_ = material.evaluation.tables
     protected = tagged(material).get("protected")
     missing = []
-    if material.assessment is None:
-        missing.append("Leaks and feasibility: the task has no step assess.")
+    assessment = material.assessment or {}
+    if "findings" not in assessment:
+        missing.append("Leaks: the task has no step assess.")
+    if "verdict" not in assessment:
+        missing.append(
+            "Feasibility (simple ways to the same answer, more rows, doubtful labels): python -m mlframe assess."
+        )
     if not _has(tables_, "slices"):
         missing.append("Groups of rows on which the model is worse: no table of slices; add the evaluator slices.")
     if not _has(tables_, "fairness"):

@@ -37,11 +37,19 @@ WORTH = {
 }
 ASSESSMENT = {
     "findings": [
-        {"check": "id_order", "severity": "problem", "column": "id", "text": "id orders the target", "accept": "x=1"},
+        {
+            "check": "id_order",
+            "severity": "problem",
+            "column": "id",
+            "text": "id orders the target",
+            "remedy": "drop it",
+            "accept": "'assess.accept=[id_order:id]'",
+        },
         {"check": "duplicates", "severity": "info", "column": None, "text": "no equal rows", "accept": None},
     ],
     "baselines": [{"name": "majority", "score": 0.5, "low": 0.49, "high": 0.51}],
-    "smallest_effect": {"roc_auc": 0.02},
+    "smallest_effect": {"rows": 200, "half_width": 0.02},
+    "curve": {"text": "twice the rows bring 0.01"},
     "verdict": {"word": "more data", "reasons": ["the curve still rises"]},
     "charts": [vars(plots.bars("curve_of_learning", "Learning curve", "it rises", ["a"], [1.0], x="rows"))],
 }
@@ -97,11 +105,19 @@ def test_money_and_risks_stand_before_the_pictures(full: ReportInput) -> None:
     words = words_of(page)
     order = [
         "400 EUR more than acting on every row", "250 to 550", "40 000 EUR", "acting on no row",
-        "problem Id order: id orders the target x=1", "warning", "Robustness against", "Pictures Bars",
+        "problem Id order: id orders the target. To mend it: drop it. If it is no leak: 'assess.accept=[id_order:id]'", "warning", "Robustness against", "Pictures Bars",
     ]  # fmt: skip
     places = [words.index(word) for word in order]
     assert places == sorted(places)
-    for text in ("Simple ways reach, on the folds (roc_auc): majority 0.5", "Learning curve", SECRET, "sales", "ada"):
+    for text in (
+        "Simple ways reach, on the folds (roc_auc): majority 0.5",
+        "Learning curve",
+        SECRET,
+        "sales",
+        "ada",
+        "more rowstwice the rows bring 0.01",
+        "half_width0.02",
+    ):
         assert text in words
 
 
