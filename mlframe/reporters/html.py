@@ -132,6 +132,9 @@ def _pictures(material: ReportInput) -> Iterator[Any]:
 def _figures(material: ReportInput) -> Iterator[Any]:
     yield "In brackets the 95 % interval, from resampled rows. The holdout took no part in training or choosing."
     yield partial(figures_table, material)
+    if material.evaluation.findings:
+        yield Heading("What the evaluators found")
+        yield Points([(item.severity, item.text) for item in material.evaluation.findings])
 
 
 def _tables(material: ReportInput, rows: int) -> Iterator[Any]:
