@@ -53,10 +53,8 @@ def complete(pages: Mapping[Path, Written]) -> None:
         path.write_text(page.text, encoding="utf-8")
     gaps = [(path, title, error) for path, page in pages.items() for title, error in page.missing]
     if gaps:
-        told = "; ".join(
-            f"{path.name} lacks a part of '{title}' ({type(error).__name__}: {error})" for path, title, error in gaps
-        )
-        raise StepError(told) from gaps[0][2]
+        told = (f"{path.name} lacks a part of '{title}' ({type(why).__name__}: {why})" for path, title, why in gaps)
+        raise StepError("; ".join(dict.fromkeys(told))) from gaps[0][2]
 
 
 def figures_table(material: ReportInput) -> Any:

@@ -39,6 +39,12 @@ TITLES = {
     "rows/label_suspects": "Labels that may be wrong",
 }
 LIBRARIES = ("mlframe", "scikit-learn", "lightgbm", "xgboost", "catboost", "polars", "numpy", "scipy", "skops")
+WAYS = {
+    "per_1000": "the model",
+    "nothing": "doing nothing",
+    "all": "acting on all",
+    "usual": "always saying the median",
+}
 ROWS = "rows/"
 """Tables that begin with this hold single rows of the data and stay in the run's own page."""
 
@@ -145,12 +151,9 @@ def money(material: ReportInput) -> Money | None:
     record = material.gate.get("value")
     if not record:
         return None
-    ways = {"the model": interval_of(record["model"])}
-    ways |= {str(name): interval_of(item) for name, item in record["alternatives"].items()}
-    return Money(
-        str(record["currency"]), ways, str(record["rival"]), interval_of(record["gain"]), record.get("per_year"),
-        int(record["rows"]),
-    )  # fmt: skip
+    ways = {name: interval_of(record[key]) for key, name in WAYS.items() if record.get(key)}
+    gain, rows = interval_of(record["gain"]), int(record["rows"])
+    return Money(str(record["currency"]), ways, str(record["rival"]), gain, record.get("per_year"), rows)
 
 
 def interval_of(item: Mapping[str, Any]) -> Interval:

@@ -67,7 +67,8 @@ class Report(Step):
                 files[key] = [str(path) for path in reporter.report(material)]
             except Exception as error:
                 failed.append((key, error))
-                files[key] = sorted(str(path) for path in folder.rglob("*") if path.is_file())
+                there = [path for path in folder.rglob("*") if path.is_file()]
+                files[key] = [str(path) for path in sorted(there, key=lambda path: (path.suffix != ".html", path))]
         context.summary["report"] = {key: paths for key, paths in files.items() if paths}
         if failed:
             raise failure(failed, files) from failed[0][1]

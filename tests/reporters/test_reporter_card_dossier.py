@@ -25,12 +25,10 @@ SECRET = "row of a person"
 WORTH = {
     "currency": "EUR",
     "rows": 400,
-    "model": {"value": 900.0, "low": 700.0, "high": 1100.0},
-    "alternatives": {
-        "acting on no row": {"value": 0.0, "low": 0.0, "high": 0.0},
-        "acting on every row": {"value": 500.0, "low": 300.0, "high": 700.0},
-    },
-    "rival": "acting on every row",
+    "per_1000": {"value": 900.0, "low": 700.0, "high": 1100.0},
+    "nothing": {"value": 0.0, "low": 0.0, "high": 0.0},
+    "all": {"value": 500.0, "low": 300.0, "high": 700.0},
+    "rival": "acting on all",
     "gain": {"value": 400.0, "low": 250.0, "high": 550.0},
     "per_year": 40000.0,
     "text": "…",
@@ -104,7 +102,7 @@ def test_money_and_risks_stand_before_the_pictures(full: ReportInput) -> None:
     (page,) = HtmlReporter().report(full)
     words = words_of(page)
     order = [
-        "400 EUR more than acting on every row", "250 to 550", "40 000 EUR", "acting on no row",
+        "400 EUR more than acting on all", "250 to 550", "40 000 EUR", "doing nothing",
         "problem Id order: id orders the target. To mend it: drop it. If it is no leak: 'assess.accept=[id_order:id]'", "warning", "Robustness against", "Pictures Bars",
     ]  # fmt: skip
     places = [words.index(word) for word in order]
