@@ -81,7 +81,7 @@ def verdict(material: ReportInput) -> Verdict:
         text = f"No condition was set that {what} could miss (goal.targets is empty), so this says little."
         return Verdict("none", "Nothing stands against it", text)
     met = len(checks) - len(open_ones)
-    text = f"{what} meets {_all(met)} that {'was' if met == 1 else 'were'} set before it was judged."
+    text = f"{what} meets {_all(met)} that {'was' if met == 1 else 'were'} set."
     if open_ones:
         text += f" {len(open_ones)} could not be judged: {', '.join(str(check['name']) for check in open_ones)}."
     return Verdict("good", "Yes, good enough", text)
@@ -157,7 +157,9 @@ def money(material: ReportInput) -> Money | None:
 
 
 def interval_of(item: Mapping[str, Any]) -> Interval:
-    """Return a record with value, low and high as an interval."""
+    """Return a record with value, low and high as an interval; what is certain has no ends."""
+    if item.get("low") == item.get("high"):
+        return Interval(item["value"])
     return Interval(item["value"], item.get("low"), item.get("high"))
 
 
