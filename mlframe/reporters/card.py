@@ -83,6 +83,9 @@ def _details(material: ReportInput) -> Iterator[Any]:
         "learning task": material.goal.get("task") or "not recorded",
         "model": _name(config, "model"),
         "featurizer": _name(config, "featurizer"),
+        "ensembler": _name(config, "ensembler"),
+        "calibration of probabilities": _fit(config, "calibration"),
+        "decision threshold": _fit(config, "threshold"),
         "what is deployed": _refit(config),
         "code": story.code_text(code),
         "libraries": story.libraries(facts),
@@ -93,6 +96,11 @@ def _details(material: ReportInput) -> Iterator[Any]:
 def _name(config: Mapping[str, Any], key: str) -> str:
     node = config.get(key)
     return str(node.get("name")) if isinstance(node, Mapping) and node.get("name") else f"not stated: {key}"
+
+
+def _fit(config: Mapping[str, Any], key: str) -> Any:
+    how = (config.get("fit") or {}).get(key)
+    return f"not stated: fit.{key}" if how is None else how
 
 
 def _refit(config: Mapping[str, Any]) -> str:

@@ -203,7 +203,7 @@ def _general(material: ReportInput) -> Iterator[Any]:
 def _making(material: ReportInput) -> Iterator[Any]:
     facts, config, data = material.run.facts, material.run.config, material.data
     yield Heading("Method and design")
-    groups = ("featurizer", "model", "splitter", "labeler", "fit")
+    groups = ("featurizer", "model", "ensembler", "splitter", "labeler", "fit")
     yield {group: story.plain(config.get(group)) or f"not stated: {group}" for group in groups}
     yield {"code": story.code_text(facts.get("code")), "command": story.plain(facts.get("command"))}
     yield {"fitting": story.plain(data.get("fitting"))}
