@@ -98,6 +98,22 @@ def test_commands_of_the_reporting_page_work(workplace, run_cli):
     assert (workplace / "measures.html").is_file()
 
 
+@pytest.mark.slow
+def test_commands_of_the_tuning_page_work(workplace, run_cli):
+    write_files(ROOT / "docs/tuning.md", workplace)
+    swept = run_cli("-m", "data=churn", "sweep=random", *FAST, "model=linear", "sweep.trials=2", "sweep.close=false")
+    assert swept.code == 0, swept.err
+    for words in commands(ROOT / "docs/tuning.md"):
+        if words[0] == "leaderboard":
+            done = run_cli("leaderboard", "last", *words[2:])
+        elif "sweep.resume=last" in words:
+            done = run_cli(*(word.replace("=100", "=3") for word in words))
+        else:
+            done = run_cli("plan", *words)
+        assert done.code == 0, f"{shlex.join(words)}\n{done.err}"
+    assert (workplace / "leaderboard.html").is_file()
+
+
 def test_the_own_data_file_trains(run_cli):
     BundledSource("churn").read().write_csv("customers.csv")
     write_files(ROOT / "docs/configuring.md", Path.cwd())

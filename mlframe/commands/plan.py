@@ -24,10 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         Problems: every mistake of every job.
     """
-    from mlframe.sweep.jobs import expand
-
     door = arguments.door
-    jobs = expand(door.overrides) if arguments.multirun else [list(door.overrides)]
+    jobs = plan_jobs(door) if arguments.multirun else [list(door.overrides)]
     errors: list[MlframeError] = []
     plans: list[dict[str, Any]] = []
     for overrides in jobs:
@@ -44,6 +42,28 @@ def run(arguments: argparse.Namespace) -> int:
         show(overrides, plan)
     print(f"{len(jobs)} job{'s' if len(jobs) != 1 else ''} planned, no mistake found, nothing trained")
     return 0
+
+
+def plan_jobs(door: Any) -> list[list[str]]:
+    """Check a multirun and return its jobs' overrides; a search is shown by its axes and stands for its first job.
+
+    Raises:
+        Problems: every mistake of every choice and every axis.
+    """
+    from mlframe.sweep.multirun import headline
+    from mlframe.sweep.plan import plan_sweep
+
+    plan = plan_sweep(door)
+    sampler = plan.sampler()
+    if plan.settings["name"] == "list":
+        every = plan.space.combinations(plan.fixed)
+        return [plan.recipe.job(number, number, 0, values).overrides for number, values in enumerate(every)]
+    print(f"sweep: {headline(plan, 0)}")
+    print_table(
+        ("axis", "values", "set by"),
+        [(axis.name, axis.text(), axis.where) for axis in plan.space],
+    )
+    return [plan.recipe.job(0, 0, 0, sampler.ask(0) or {}).overrides]
 
 
 def plan_job(door: Any, overrides: list[str], *, first: bool) -> dict[str, Any]:

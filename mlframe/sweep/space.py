@@ -56,6 +56,13 @@ class Axis:
         """Whether the range holds whole numbers."""
         return not self.choices and isinstance(self.low, int) and isinstance(self.high, int)
 
+    def text(self) -> str:
+        """Return its values in a few words."""
+        if self.choices:
+            return ", ".join(spell(value) for value in self.choices)
+        by = ", spread by factors" if self.log else ""
+        return f"{self.low:g} to {self.high:g}{f' by {self.step:g}' if self.step else ''}{by}"
+
     def grid(self) -> list[Any]:
         """Return the values that a grid takes: all choices, or `points` values of a range, its middle for one."""
         if self.choices:

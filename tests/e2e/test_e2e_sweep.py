@@ -48,7 +48,7 @@ class Odd(LogisticRegression):
 
     def predict_proba(self, X):
         found = super().predict_proba(X)
-        return found * float("nan") if self.mood == "nan" else found
+        return found * float("nan") if self.mood == "nonsense" else found
 
 
 @hookimpl
@@ -129,7 +129,7 @@ def test_a_job_that_hangs_dies_or_eats_memory_is_counted_and_the_others_come_thr
     result = workspace.run(
         *words(
             "model=odd",
-            "model.mood=good,hangs,dies,greedy,nan,fails",
+            "model.mood=good,hangs,dies,greedy,nonsense,fails",
             "sweep.job_timeout=20s",
             "sweep.job_memory=550MB",
         )
@@ -234,7 +234,8 @@ def test_two_processes_cannot_resume_one_sweep(workspace: Workspace) -> None:
         assert process.wait(30) == 130
         assert f"sweep.resume={group[1]}" in process.stdout.read()
     sweep, jobs = ledger(workspace, group[1])
-    assert (sweep["status"], [job["status"] for job in jobs]) == ("interrupted", ["waiting"])
+    assert sweep["status"] == "interrupted"
+    assert {job["status"] for job in jobs} <= {"waiting"}  # none when it came before the first job
 
 
 def test_a_sweep_of_another_project_or_config_is_not_taken_up(workspace: Workspace) -> None:
