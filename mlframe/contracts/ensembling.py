@@ -22,7 +22,7 @@ class Combination:
 
     Args:
         rule: `mean`; `vote`: shares of the votes; `samme`, `median`: boosted classifiers and regressors; `stack`: an
-            estimator that learns from the outputs. See `mlframe.tree.combined`.
+            estimator that learns from the outputs. See `mlframe.pipeline.tree.combined`.
         weights: one a part, 0 leaves the part out; None for equal ones.
         final: node of the model that learns from the outputs, for `stack`.
         passthrough: whether that model also reads the rows' own features.
