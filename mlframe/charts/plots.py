@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mlframe.charts.svg import WIDTH, Board, key_places, number, ticks
 from mlframe.contracts import Chart
 
-__all__ = ["Series", "bars", "columns", "density", "histogram", "lines", "matrix"]
+__all__ = ["Series", "bars", "columns", "density", "dots", "histogram", "lines", "matrix"]
 
 Array = npt.NDArray[Any]
 
@@ -135,6 +135,58 @@ def bars(
         board.words(left - 6, board.py(middle) + 4, label, anchor="end")
         text = f"{value * 100:.1f} %" if percent else number(round(value, digits))
         board.words(board.px(end) + 6, board.py(middle) + 4, text)
+    return Chart(name, title, alt, board.text(title, alt))
+
+
+def dots(
+    name: str,
+    title: str,
+    alt: str,
+    names: Sequence[str],
+    values: Sequence[float],
+    lows: Sequence[float | None],
+    highs: Sequence[float | None],
+    *,
+    x: str,
+    rule: float | None = None,
+    notes: Sequence[str] = (),
+    percent: bool = False,
+) -> Chart:
+    """Draw numbers with their intervals, one below the other, each under its own name so that long names fit.
+
+    Args:
+        name: name of the chart.
+        title: what it shows.
+        alt: the same in words.
+        names: one a number; those of more than a line are cut.
+        values: one a number.
+        lows: lower ends of the intervals, None where there is none.
+        highs: upper ends.
+        x: label of the x axis.
+        rule: a dotted line for comparison.
+        notes: a few words behind each name, such as the rows; empty for none.
+        percent: write the values as percentages.
+    """
+    count = len(names)
+    ends = [end for end in (*values, *lows, *highs, rule) if end is not None]
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    room = (high - low) * 0.04
+    board = Board((low - room, high + room * 4), (0, max(count, 1)), left=16, right=24, height=60 + 40 * count)
+    board.x_axis(x, [(v, f"{number(v * 100)} %" if percent else number(v)) for v in ticks(low, high, 4)])
+    if rule is not None:
+        board.rule(rule, 0, rule, count)
+    for i, (label, value, below, above) in enumerate(zip(names, values, lows, highs, strict=True)):
+        line = count - i - 0.68
+        note = f" {notes[i]}" if notes else ""
+        board.words(board.left, board.py(count - i - 0.32) + 3, _cut(label, 56 - len(note)) + note)
+        if below is not None and above is not None:
+            board.whisker(below, above, line, upright=False)
+        board.dot(value, line)
+        text = f"{value * 100:.1f} %" if percent else number(value)
+        end = max(value, above if above is not None else value)
+        fits = board.px(end) + 8 + 7 * len(text) < board.width
+        start = board.px(end) + 8 if fits else board.px(min(value, below if below is not None else value)) - 8
+        board.words(start, board.py(line) + 4, text, anchor="start" if fits else "end", faint=True)
     return Chart(name, title, alt, board.text(title, alt))
 
 

@@ -24,4 +24,9 @@ def mlframe_evaluators() -> list[Component]:
             "mlframe.evaluators.importance:ImportanceEvaluator",
             "Which input columns the model uses: permutation and gain",
         ),
+        Component(
+            "slices",
+            "mlframe.evaluators.slices:SlicesEvaluator",
+            "Where the model is worst: groups of out-of-fold rows of one or two columns",
+        ),
     ]

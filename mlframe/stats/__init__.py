@@ -8,15 +8,20 @@ from mlframe.stats.calibrating import best_threshold, calibrate, fit_calibration
 from mlframe.stats.comparison import MeanEstimate, PairedComparison, corrected_mean, holm, paired_comparison
 from mlframe.stats.curves import calibration_bins, confusion, precision_recall_points, roc_points, threshold_rows
 from mlframe.stats.measures import CLASSIFICATION, REGRESSION, Scores, figures
+from mlframe.stats.slices import Codes, Slice, SliceSearch, benjamini_hochberg, slice_search
 
 __all__ = [
     "CLASSIFICATION",
     "REGRESSION",
+    "Codes",
     "Difference",
     "Estimate",
     "MeanEstimate",
     "PairedComparison",
     "Scores",
+    "Slice",
+    "SliceSearch",
+    "benjamini_hochberg",
     "best_threshold",
     "calibrate",
     "calibration_bins",
@@ -32,5 +37,6 @@ __all__ = [
     "precision_recall_points",
     "quantile_bins",
     "roc_points",
+    "slice_search",
     "threshold_rows",
 ]

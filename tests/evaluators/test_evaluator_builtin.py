@@ -182,7 +182,9 @@ def test_importance_is_equal_for_equal_seeds() -> None:
 def test_importance_needs_the_pipeline_and_pictures() -> None:
     full = judged("binary", Rule("binary"))
     assert ImportanceEvaluator().evaluate(Judged(full.predictions)).tables == {}
-    assert ImportanceEvaluator().evaluate(Judged(full.predictions, full.pipeline, full.table, False)).tables == {}
+    assert (
+        ImportanceEvaluator().evaluate(Judged(full.predictions, full.pipeline, full.table, pictures=False)).tables == {}
+    )
     assert ImportanceEvaluator().declares() == ()
 
 
