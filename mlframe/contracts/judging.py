@@ -30,7 +30,8 @@ class Figure:
         summary: one line that a stakeholder understands.
         holdout_only: whether it needs the rows or the pipeline, so that folds have none: a target may name it,
             `goal.metric` may not.
-        measured: whether it is read off a clock or the like and differs a little each time.
+        measured: whether it is measured on the pipeline at work (time, size), not computed from predictions: it may
+            differ each time, and better predictions need not make it better.
     """
 
     name: str

@@ -93,6 +93,9 @@ def _numbers(column: str, name: str, series: pl.Series, bins: int) -> Groups:
         edges = edges[edges > distinct[0]]
         codes = np.searchsorted(edges, values, side="right")
         labels = _between([_short(v) for v in edges])
+        if series.dtype.is_integer():
+            single = {i for i, (low, high) in enumerate(pairwise(edges), 1) if high == low + 1}
+            labels = [f"= {_short(edges[i - 1])}" if i in single else label for i, label in enumerate(labels)]
     return _with_missing(column, name, codes, labels, ~np.isfinite(values), ordered=True)
 
 

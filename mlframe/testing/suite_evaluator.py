@@ -143,6 +143,6 @@ def _figures(evaluator: Evaluator, judged: Judged) -> dict[str, Any]:
 
 
 def _steady(evaluator: Evaluator, judged: Judged) -> dict[str, Any]:
-    """Return the figures that are not read off a clock or the like: those cannot repeat."""
+    """Return the figures that are not measured on the pipeline at work: those need not repeat."""
     measured = {figure.name for figure in evaluator.declares() if figure.measured}
     return {name: found for name, found in _figures(evaluator, judged).items() if name not in measured}
