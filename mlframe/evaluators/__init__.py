@@ -22,7 +22,7 @@ def mlframe_evaluators() -> list[Component]:
         Component(
             "importance",
             "mlframe.evaluators.importance:ImportanceEvaluator",
-            "Which input columns the model uses: permutation and gain",
+            "Which input columns the model uses and how: permutation, gain, SHAP, dependence; keep, drop, try",
         ),
         Component(
             "slices",

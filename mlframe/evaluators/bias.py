@@ -11,6 +11,7 @@ import polars as pl
 from mlframe import stats
 from mlframe.contracts import Chart, Finding, Predictions
 from mlframe.evaluators.columns import Groups
+from mlframe.evaluators.words import ends, say, signed
 
 if TYPE_CHECKING:
     from typing import Any
@@ -90,9 +91,9 @@ def bias_by_column(said: Predictions, columns: list[Groups]) -> list[Bias]:
                 continue
             z = off / error
             square = float(np.average(off**2 - error**2, weights=total[codes]))
-            ends = off - 1.959964 * error, off + 1.959964 * error
+            lows, highs = off - 1.959964 * error, off + 1.959964 * error
             found.append(
-                Bias(groups, label, codes, count, observed, predicted, *ends, 2 * ndtr(-np.abs(z)), np.sqrt(max(square, 0.0)))
+                Bias(groups, label, codes, count, observed, predicted, lows, highs, 2 * ndtr(-np.abs(z)), np.sqrt(max(square, 0.0)))
             )  # fmt: skip
     return sorted(found, key=lambda item: (-item.size, item.groups.name, item.label))
 
@@ -133,9 +134,9 @@ def findings_of(found: list[Bias], fdr: float, most: int = 3) -> list[Finding]:
             continue
         what = f"share of {item.label}" if item.label else "mean"
         text = (
-            f"rows with {item.groups.words(int(item.codes[place]))}: {what} predicted {item.predicted[place]:.3g},"
-            f" observed {item.observed[place]:.3g} ({item.rows[place]:,} rows, difference {item.difference[place]:+.2g},"
-            f" {item.low[place]:+.2g} to {item.high[place]:+.2g})"
+            f"rows with {item.groups.words(int(item.codes[place]))}: {what} predicted {say(float(item.predicted[place]))},"
+            f" observed {say(float(item.observed[place]))} ({item.rows[place]:,} rows, difference"
+            f" {signed(float(item.difference[place]))}{ends(float(item.low[place]), float(item.high[place]))})"
         )
         told.append((item.groups.column, text))
     return [Finding("warning", text, column) for column, text in told[:most]]
@@ -149,8 +150,8 @@ def chart_of(item: Bias, number: int) -> Chart:
     what = f"share of {item.label}" if item.label else "value"
     alt = (
         f"Observed minus predicted {what} by {item.groups.name}, with 95 % intervals; 0 is right on average. Largest:"
-        f" {item.groups.words(int(item.codes[worst]))}, predicted {item.predicted[worst]:.3g}, observed"
-        f" {item.observed[worst]:.3g}, {item.rows[worst]} rows."
+        f" {item.groups.words(int(item.codes[worst]))}, predicted {say(float(item.predicted[worst]))}, observed"
+        f" {say(float(item.observed[worst]))}, {item.rows[worst]} rows."
     )
     shown = item.codes[:12]
     return plots.dots(

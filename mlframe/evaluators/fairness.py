@@ -13,6 +13,7 @@ from mlframe import stats
 from mlframe.contracts import TASKS, Chart, Evaluation, Evaluator, Figure, Finding, Interval, Judged, Predictions
 from mlframe.evaluators.columns import Groups, group_column
 from mlframe.evaluators.losses import at_least
+from mlframe.evaluators.words import ends, say
 from mlframe.table import Table
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ class FairnessEvaluator(Evaluator):
         figures = {}
         if worst is not None and scale > 0:
             value, low, high = stats.compare_rates(worst[0].rates[main], worst[1].rates[main])["difference"]
-            ends = (None, None) if low is None or high is None else (max(0.0, low) / scale, high / scale)
-            figures["fairness_gap"] = Interval(value / scale, *ends)
+            bounds = (None, None) if low is None or high is None else (max(0.0, low) / scale, high / scale)
+            figures["fairness_gap"] = Interval(value / scale, *bounds)
         if not judged.pictures or not (measured or small):
             return Evaluation(figures)
         findings = self._findings(measured, main) + small
@@ -156,8 +157,8 @@ class FairnessEvaluator(Evaluator):
                 value, low, high = stats.compare_rates(gap[0].rates[main], gap[1].rates[main])["difference"]
                 sure = low is not None and low > 0
                 text = (
-                    f"{main.replace('_', ' ')}{of} differs by {value:.2g}{_ends(low, high)}: {gap[0].group}"
-                    f" {gap[0].rates[main].value:.3g}, {gap[1].group} {gap[1].rates[main].value:.3g}"
+                    f"{main.replace('_', ' ')}{of} differs by {say(value)}{ends(low, high)}: {gap[0].group}"
+                    f" {say(gap[0].rates[main].value)}, {gap[1].group} {say(gap[1].rates[main].value)}"
                 )
                 found.append(Finding("warning" if sure else "info", text, column))
             chosen = _widest(part, "selection_rate")
@@ -171,7 +172,7 @@ class FairnessEvaluator(Evaluator):
                 sure = high is not None and high < FOUR_FIFTHS
                 text = (
                     f"four-fifths rule: {chosen[1].group} is called {label} {ratio:.2f} times as often as"
-                    f" {chosen[0].group}{_ends(low, high)}"
+                    f" {chosen[0].group}{ends(low, high)}"
                     f"{'' if sure else '; the interval reaches past 0.8'}"
                 )
                 found.append(Finding("problem" if sure else "warning", text, column))
@@ -236,26 +237,22 @@ def _charts(measured: list[Measured], main: str, said: Predictions) -> list[Char
             continue
         told = [f"{item.group}{f' as {item.label}' if said.task == 'multiclass' else ''}" for item in part]
         values = [item.rates[main].value for item in part]
-        ends = [item.rates[main].interval for item in part]
+        bounds = [item.rates[main].interval for item in part]
         name = main.replace("_", " ")
         charts.append(
             plots.dots(
                 f"fairness_{number}",
                 f"{name.capitalize()} by {column}",
                 f"{name.capitalize()} with 95 % intervals: "
-                + "; ".join(f"{text} {value:.3g}" for text, value in zip(told, values, strict=True))
+                + "; ".join(f"{text} {say(value)}" for text, value in zip(told, values, strict=True))
                 + ".",
                 told,
                 values,
-                [low for low, _ in ends],
-                [high for _, high in ends],
+                [low for low, _ in bounds],
+                [high for _, high in bounds],
                 x=name,
                 rule=0.0 if said.task == "regression" else None,
                 notes=[f"({item.rows:,} rows)".replace(",", "\u202f") for item in part],
             )
         )
     return charts
-
-
-def _ends(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f" ({low:.2g} to {high:.2g})"

@@ -12,6 +12,7 @@ from mlframe.contracts import TASKS, Chart, Evaluation, Evaluator, Figure, Findi
 from mlframe.errors import ParameterError
 from mlframe.evaluators.damage import KINDS, damaged
 from mlframe.evaluators.losses import at_least, change_of_loss, loss_of_guessing
+from mlframe.evaluators.words import say
 
 if TYPE_CHECKING:
     from typing import Any
@@ -128,8 +129,8 @@ class RobustnessEvaluator(Evaluator):
             plots.dots(
                 "robustness",
                 "When input is damaged",
-                f"Rise of the {unit} (from {start:.3g}) when one column is damaged, with 95 % intervals. Worst:"
-                f" {_case(first['column'], first['damage'])}, {first['loss']:.3g}.",
+                f"Rise of the {unit} (from {say(start)}) when one column is damaged, with 95 % intervals. Worst:"
+                f" {_case(first['column'], first['damage'])}, {say(first['loss'])}.",
                 names,
                 worst["rise"].to_list(),
                 worst["low"].to_list(),
@@ -148,14 +149,14 @@ def _findings(table: pl.DataFrame, unit: str, start: float, guess: float) -> lis
             continue
         broken = case["loss"] >= guess > start
         text = (
-            f"when {_case(case['column'], case['damage'])}, the {unit} rises from {start:.3g} to {case['loss']:.3g}"
-            f" (by {case['rise']:.2g}, {case['low']:.2g} to {case['high']:.2g})"
-            + (f": no better than guessing without looking ({guess:.3g})" if broken else "")
+            f"when {_case(case['column'], case['damage'])}, the {unit} rises from {say(start)} to {say(case['loss'])}"
+            f" (by {say(case['rise'])}, {say(case['low'])} to {say(case['high'])})"
+            + (f": no better than guessing without looking ({say(guess)})" if broken else "")
             + "; watch this column"
         )
         told[case["column"]] = Finding("problem" if broken else "warning", text, case["column"])
     if not told and not table["fails"].any():
-        return [Finding("info", f"no damage to a single column raises the {unit} much (from {start:.3g})")]
+        return [Finding("info", f"no damage to a single column raises the {unit} much (from {say(start)})")]
     return list(told.values())[:5]
 
 

@@ -13,6 +13,7 @@ from mlframe.contracts import TASKS, Chart, Evaluation, Evaluator, Figure, Findi
 from mlframe.errors import ParameterError
 from mlframe.evaluators.columns import Groups, group_columns
 from mlframe.evaluators.losses import Error, at_least, column_of, row_losses
+from mlframe.evaluators.words import say
 
 if TYPE_CHECKING:
     from typing import Any
@@ -107,8 +108,8 @@ class SlicesEvaluator(Evaluator):
         findings = [
             Finding(
                 "warning",
-                f"rows with {text}: {unit} {item.loss:.3g} against {item.rest:.3g} elsewhere, {item.rows:,} rows"
-                f" (difference {item.loss - item.rest:.2g}, {item.low:.2g} to {item.high:.2g})",
+                f"rows with {text}: {unit} {say(item.loss)} against {say(item.rest)} elsewhere, {item.rows:,} rows"
+                f" (difference {say(item.loss - item.rest)}, {say(item.low)} to {say(item.high)})",
                 column_of(tuple(groups[c].column for c, _ in item.parts)),
             )
             for text, item in list(zip(words, found.slices, strict=True))[:5]
@@ -157,8 +158,8 @@ def _chart(found: stats.SliceSearch, words: list[str], unit: str) -> Chart:
     return plots.dots(
         "slices",
         "Worst slices",
-        f"Mean {unit} above that of all other rows, with intervals. Worst: {words[0]}, {first.loss:.3g} against"
-        f" {first.rest:.3g} elsewhere, {first.rows:,} rows. {found.tried:,} slices were tried.",
+        f"Mean {unit} above that of all other rows, with intervals. Worst: {words[0]}, {say(first.loss)} against"
+        f" {say(first.rest)} elsewhere, {first.rows:,} rows. {found.tried:,} slices were tried.",
         words,
         [item.loss - item.rest for item in found.slices],
         [item.low for item in found.slices],
