@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -152,13 +153,13 @@ def dots(
     notes: Sequence[str] = (),
     percent: bool = False,
 ) -> Chart:
-    """Draw numbers with their intervals, one below the other, each under its own name so that long names fit.
+    """Draw numbers with their intervals, one below the other, each under its own name, so that long names fit.
 
     Args:
         name: name of the chart.
         title: what it shows.
         alt: the same in words.
-        names: one a number; those of more than a line are cut.
+        names: one a number, of two lines at most.
         values: one a number.
         lows: lower ends of the intervals, None where there is none.
         highs: upper ends.
@@ -167,18 +168,21 @@ def dots(
         notes: a few words behind each name, such as the rows; empty for none.
         percent: write the values as percentages.
     """
-    count = len(names)
+    texts = [wrap(f"{label} {notes[i]}" if notes else label, 54)[:2] or [""] for i, label in enumerate(names)]
+    heights = [24 + 15 * len(lines) for lines in texts]
     ends = [end for end in (*values, *lows, *highs, rule) if end is not None]
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     room = (high - low) * 0.04
-    board = Board((low - room, high + room * 4), (0, max(count, 1)), left=16, right=24, height=60 + 40 * count)
+    whole = max(sum(heights), 1)
+    board = Board((low - room, high + room * 4), (0, whole), left=16, right=24, height=58 + whole)
     board.x_axis(x, [(v, f"{number(v * 100)} %" if percent else number(v)) for v in ticks(low, high, 4)])
-    if rule is not None:
-        board.rule(rule, 0, rule, count)
-    for i, (label, value, below, above) in enumerate(zip(names, values, lows, highs, strict=True)):
-        line = count - i - 0.68
-        note = f" {notes[i]}" if notes else ""
-        board.words(board.left, board.py(count - i - 0.32) + 3, _cut(label, 56 - len(note)) + note)
+    top = float(whole)
+    for i, (value, below, above) in enumerate(zip(values, lows, highs, strict=True)):
+        for n, text in enumerate(texts[i]):
+            board.words(board.left, board.py(top - 12 - 15 * n), text)
+        line, top = top - 12 - 15 * len(texts[i]) + 1, top - heights[i]
+        if rule is not None:
+            board.rule(rule, line + 9, rule, top)
         if below is not None and above is not None:
             board.whisker(below, above, line, upright=False)
         board.dot(value, line)

@@ -79,7 +79,7 @@ class MistakesEvaluator(Evaluator):
         tables = {"rows/mistakes": _rows(said, table, worst, {unit.replace(" ", "_"): loss[worst]})}
         findings = [_worst(said, loss, unit)]
         off = bias.bias_by_column(said, group_columns(table, bins=self.bins, categories=self.categories))
-        charts = [bias.chart_of(item, number) for number, item in enumerate(off[: self.columns], 1)]
+        charts = [bias.chart_of(item, number) for number, item in enumerate(off[: self.columns], 1) if item.size > 0]
         findings += bias.findings_of(off, FDR)
         if off:
             tables["residuals_by_column"] = bias.table_of(off)
