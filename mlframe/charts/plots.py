@@ -70,10 +70,11 @@ def lines(
         x_names: places and names on the x axis in stead of round numbers.
     """
     series_names = [item.name for item in series] if len(series) > 1 else []
+    heights = y_range or _range([a for s in series for a in (s.y, s.low, s.high) if a is not None])
     board = Board(
         x_range or _range([s.x for s in series]),
-        y_range or _range([a for s in series for a in (s.y, s.low, s.high) if a is not None]),
-        left=58,
+        heights,
+        left=max(58, 30 + 8 * max((len(number(tick)) for tick in ticks(*heights)), default=0)),
         top=_key_room(series_names),
     )
     board.y_axis(y)
@@ -168,7 +169,7 @@ def dots(
         notes: a few words behind each name, such as the rows; empty for none.
         percent: write the values as percentages.
     """
-    texts = [wrap(f"{label} {notes[i]}" if notes else label, 54)[:2] or [""] for i, label in enumerate(names)]
+    texts = [wrap(f"{label} {notes[i]}" if notes else label, 57)[:2] or [""] for i, label in enumerate(names)]
     heights = [24 + 15 * len(lines) for lines in texts]
     ends = [end for end in (*values, *lows, *highs, rule) if end is not None]
     low, high = min(ends, default=0.0), max(ends, default=1.0)

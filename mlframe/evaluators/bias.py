@@ -164,5 +164,5 @@ def chart_of(item: Bias, number: int) -> Chart:
         item.high[:12].tolist(),
         x=f"observed - predicted {what}",
         rule=0.0,
-        notes=[f"({rows:,} rows)".replace(",", "\u202f") for rows in item.rows[:12].tolist()],
+        notes=[f"({rows:,} rows)".replace(",", "\u202f").replace(" ", "\u00a0") for rows in item.rows[:12].tolist()],
     )

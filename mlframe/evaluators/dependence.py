@@ -121,7 +121,7 @@ def _lines(
         for k in shown
     ]
     alt = f"Mean prediction by {name} ({method}). " + " ".join(
-        f"{f'Of {classes[k]}: ' if classes else ''}from {say(float(mean[0, k]))} at {say(float(grid[0]))} to {say(float(mean[-1, k]))} at"
+        f"{f'Of {classes[k]}: from' if classes else 'From'} {say(float(mean[0, k]))} at {say(float(grid[0]))} to {say(float(mean[-1, k]))} at"
         f" {say(float(grid[-1]))}, highest {say(float(mean[:, k].max()))} at {say(float(grid[mean[:, k].argmax()]))}."
         for k in shown
     )

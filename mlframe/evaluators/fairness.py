@@ -252,7 +252,7 @@ def _charts(measured: list[Measured], main: str, said: Predictions) -> list[Char
                 [high for _, high in bounds],
                 x=name,
                 rule=0.0 if said.task == "regression" else None,
-                notes=[f"({item.rows:,} rows)".replace(",", "\u202f") for item in part],
+                notes=[f"({item.rows:,} rows)".replace(",", "\u202f").replace(" ", "\u00a0") for item in part],
             )
         )
     return charts

@@ -166,5 +166,5 @@ def _chart(found: stats.SliceSearch, words: list[str], unit: str) -> Chart:
         [item.high for item in found.slices],
         x=f"{unit} above that elsewhere",
         rule=0.0,
-        notes=[f"({item.rows:,} rows)".replace(",", "\u202f") for item in found.slices],
+        notes=[f"({item.rows:,} rows)".replace(",", "\u202f").replace(" ", "\u00a0") for item in found.slices],
     )
