@@ -11,6 +11,7 @@ import polars as pl
 from mlframe import stats
 from mlframe.contracts import Chart, Finding, Predictions
 from mlframe.evaluators.columns import Groups
+from mlframe.evaluators.losses import frequent_classes
 from mlframe.evaluators.words import ends, say, signed
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def bias_by_column(said: Predictions, columns: list[Groups]) -> list[Bias]:
         targets = [("", said.y, said.y_pred)]
     else:
         proba, y = said.proba, said.y
-        chosen = [1] if len(said.classes) == 2 else range(len(said.classes))
+        chosen = [1] if len(said.classes) == 2 else frequent_classes(said)
         targets = [(said.classes[k], (y == k).astype(np.float64), proba[:, k]) for k in chosen]
     w = said.weight / (said.weight.mean() or 1.0)
     found = []

@@ -27,6 +27,8 @@ KINDS = {
     "typos": "one letter of ten is mistyped",
 }
 """Kinds of damage, in words."""
+FEW = 10
+"""Distinct values up to which a number is a code: noise would make no sense."""
 TYPO_SHARE = 0.1
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 UNSEEN = "(a value never seen)"
@@ -44,7 +46,7 @@ def damaged(
         rng: source of chance.
     """
     yield "missing", pl.Series(series.name, [None] * len(series), dtype=series.dtype)
-    if column.kind == "numeric" and series.dtype.is_numeric():
+    if column.kind == "numeric" and series.dtype.is_numeric() and series.n_unique() > FEW:
         values = series.cast(pl.Float64)
         spread = values.drop_nans().std()
         shift = rng.normal(0, noise * float(spread if isinstance(spread, float) else 0.0), len(series))
@@ -59,7 +61,7 @@ def damaged(
             unseen = pl.Series(series.name, [UNSEEN] * len(series), dtype=pl.String)
             yield "unseen", unseen if series.dtype != pl.Categorical else unseen.cast(pl.Categorical)
             yield "shuffled", series[rng.permutation(len(series))]
-    elif series.dtype == pl.Boolean or series.dtype.is_temporal():
+    elif not series.dtype.is_nested():
         yield "shuffled", series[rng.permutation(len(series))]
 
 

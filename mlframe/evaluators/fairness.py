@@ -12,7 +12,7 @@ import polars as pl
 from mlframe import stats
 from mlframe.contracts import TASKS, Chart, Evaluation, Evaluator, Figure, Finding, Interval, Judged, Predictions
 from mlframe.evaluators.columns import Groups, group_column
-from mlframe.evaluators.losses import at_least
+from mlframe.evaluators.losses import at_least, frequent_classes
 from mlframe.evaluators.words import ends, say
 from mlframe.table import Table
 
@@ -32,7 +32,6 @@ FIGURE = Figure(
 )
 FOUR_FIFTHS = 0.8
 """A group selected less than four fifths as often as another is a sign of adverse impact (US EEOC, 29 CFR 1607.4)."""
-MOST_CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -91,14 +90,9 @@ class FairnessEvaluator(Evaluator):
             return Evaluation()
         measured, small = self._measure(said, table, self.bootstrap if judged.intervals else 0)
         main = "mean_error" if said.task == "regression" else "true_positive_rate"
-        scale = (
-            float(np.sqrt(np.cov(said.y, aweights=said.weight)))
-            if said.task == "regression" and len(table) > 1
-            else 1.0
-        )
         worst = _widest(measured, main)
         figures = {}
-        if worst is not None and scale > 0:
+        if worst is not None and (scale := _scale(said)) > 0:
             value, low, high = stats.compare_rates(worst[0].rates[main], worst[1].rates[main])["difference"]
             bounds = (None, None) if low is None or high is None else (max(0.0, low) / scale, high / scale)
             figures["fairness_gap"] = Interval(value / scale, *bounds)
@@ -135,7 +129,7 @@ class FairnessEvaluator(Evaluator):
             error = stats.group_errors(said.y_pred[rows] - said.y[rows], weight, resamples=resamples, seed=seed)
             return [Measured(groups.column, words, "", len(rows), {"mean_error": error})]
         y, called, proba = said.y[rows], said.y_pred[rows], said.proba[rows]
-        chosen = [1] if len(said.classes) == 2 else range(min(len(said.classes), MOST_CLASSES))
+        chosen = [1] if len(said.classes) == 2 else frequent_classes(said)
         return [
             Measured(
                 groups.column,
@@ -178,6 +172,14 @@ class FairnessEvaluator(Evaluator):
                 found.append(Finding("problem" if sure else "warning", text, column))
         order = ("problem", "warning", "info")
         return sorted(found, key=lambda item: order.index(item.severity))
+
+
+def _scale(said: Predictions) -> float:
+    """Return what a gap is measured in: the standard deviation of the target's values, 1 for classes."""
+    if said.task != "regression":
+        return 1.0
+    mean = np.average(said.y, weights=said.weight)
+    return float(np.sqrt(np.average((said.y - mean) ** 2, weights=said.weight)))
 
 
 def _widest(measured: list[Measured], name: str) -> tuple[Measured, Measured] | None:

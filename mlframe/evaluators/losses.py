@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["Change", "Error", "at_least", "change_of_loss", "column_of", "log_losses", "loss_of_guessing", "row_losses"]
+__all__ = [
+    "Change",
+    "Error",
+    "at_least",
+    "change_of_loss",
+    "column_of",
+    "frequent_classes",
+    "log_losses",
+    "loss_of_guessing",
+    "row_losses",
+]
 
 Error = Literal["absolute", "squared"]
 """How an error of regression counts."""
@@ -37,6 +47,12 @@ def log_losses(proba: Array, y: Array) -> Array:
     chosen = proba[np.arange(len(y)), y] / proba.sum(axis=1)
     losses: Array = -np.log(np.clip(chosen, tiny, 1 - tiny))
     return losses
+
+
+def frequent_classes(said: Predictions, most: int = 10) -> list[int]:
+    """Return the codes of the classes with the most weight, in the order of their codes."""
+    total = np.bincount(said.y, said.weight, len(said.classes))
+    return sorted(int(k) for k in np.argsort(-total, kind="stable")[:most])
 
 
 def at_least(component: str, limit: float, /, **given: float) -> None:

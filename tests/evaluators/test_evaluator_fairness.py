@@ -86,6 +86,23 @@ def test_the_gap_is_the_difference_of_true_positive_rates() -> None:
     assert compared["ratio"][0] == pytest.approx(rate["b"] / rate["a"])
 
 
+def test_the_gap_of_values_is_in_standard_deviations_of_the_target() -> None:
+    given = judged("regression", shift=0.5)
+    said, group = given.predictions, given.table.frame["group"].to_numpy()
+    error = said.y_pred - said.y
+    means = [np.average(error[group == name], weights=said.weight[group == name]) for name in "ab"]
+    deviation = np.sqrt(np.cov(said.y, aweights=said.weight, ddof=0))
+    found = FairnessEvaluator(bootstrap=0).evaluate(given).figures["fairness_gap"]
+    assert found.value == pytest.approx(abs(means[0] - means[1]) / deviation)
+
+
+def test_rows_without_weight_judge_nothing() -> None:
+    for task in ("binary", "regression"):
+        given = judged(task)
+        said = replace(given.predictions, frame=given.predictions.frame.with_columns(pl.lit(0.0).alias("weight")))
+        assert FairnessEvaluator().evaluate(replace(given, predictions=said)).figures == {}
+
+
 def test_the_four_fifths_rule() -> None:
     found = FairnessEvaluator().evaluate(judged("binary", shift=0.9)).findings
     assert found[0].severity == "problem"

@@ -130,6 +130,15 @@ def test_each_kind_of_column_has_damage_in_its_own_type() -> None:
                 assert not values.equals(series)
 
 
+def test_a_number_of_few_values_is_shuffled_and_gets_no_noise() -> None:
+    frame = pl.DataFrame({"flag": [0, 1] * 30, "size": range(60)})
+    kinds = {
+        column.name: [kind for kind, _ in damaged(frame[column.name], column, 0.5, np.random.default_rng(0))]
+        for column in describe_columns(frame, {})
+    }
+    assert kinds == {"flag": ["missing", "shuffled"], "size": ["missing", "noise"]}
+
+
 @given(seed=st.integers(0, 500), classes=st.sampled_from([0, 2, 3]))
 @settings(max_examples=20, deadline=None)
 def test_changes_of_loss_equal_the_figures(seed: int, classes: int) -> None:

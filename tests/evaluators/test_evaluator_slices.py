@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlframe.contracts import Judged, Predictions
 from mlframe.evaluators.columns import group_columns
@@ -110,6 +112,34 @@ def test_every_kind_of_column_becomes_groups_with_words() -> None:
     for item in groups:
         assert item.codes.shape == (300,)
         assert 0 <= item.codes.min() <= item.codes.max() < len(item.labels)
+
+
+@given(seed=st.integers(0, 10_000), kind=st.sampled_from(["int", "float", "ties", "holes"]), bins=st.integers(2, 9))
+@settings(max_examples=60, deadline=None)
+def test_the_words_of_a_group_are_true_of_its_rows(seed: int, kind: str, bins: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = {
+        "int": lambda: rng.integers(-20, 20, 200),
+        "float": lambda: rng.integers(-2000, 2000, 200) / 8,  # written in full with six digits
+        "ties": lambda: rng.poisson(0.5, 200),
+        "holes": lambda: np.where(rng.random(200) < 0.2, np.nan, rng.integers(0, 50, 200)),
+    }[kind]()
+    frame = pl.DataFrame({"x": values})
+    table = Table(frame.with_row_index(ROW), describe_columns(frame, {}))
+    for groups in group_columns(table, bins=bins, categories=5):
+        for code, label in enumerate(groups.labels):
+            inside = frame["x"].to_numpy().astype(float)[groups.codes == code]
+            numbers = [float(word) for word in label.replace("= ", "").split() if word[-1].isdigit()]
+            if label == "missing":
+                assert np.isnan(inside).all()
+            elif label.startswith("="):
+                assert (inside == numbers[0]).all()
+            elif label.startswith("below"):
+                assert (inside < numbers[0]).all()
+            elif label.startswith("from"):
+                assert ((numbers[0] <= inside) & (inside < numbers[1])).all()
+            else:
+                assert (inside >= numbers[0]).all()
 
 
 def test_numbers_keep_their_bounds() -> None:
