@@ -54,13 +54,20 @@ def advise(
     for group in list(related)[:MOST]:
         names = " and ".join(filter(None, [", ".join(repr(n) for n in group.names[:-1]), repr(group.names[-1])]))
         alone = ", ".join(say(changes[n].value) for n in group.names if n in changes)
-        text = (
-            f"try: leave out all but one of {names}: they say much the same (association up to {group.strength:.2f}), so each"
-            f" looks less important alone ({alone}) than all together: {_size(group.together)}"
-        )
+        same = f"they say much the same (association {group.strength:.2f} or more)"
+        if group.together.low > 0:
+            text = (
+                f"try: leave out all but one of {names}: {same}; alone they are worth {alone}, together"
+                f" {_size(group.together)}"
+            )
+        else:
+            text = (
+                f"try: leave out {names}: {same}, and shuffling them together changes nothing for certain: the {unit} moves"
+                f" by {_size(group.together)}"
+            )
         found.append(Finding("info", text, ", ".join(group.names)))
     for name in [name for name in reversed(ranked) if changes[name].high < 0][:MOST]:
-        text = f"try: leave out {name!r}: shuffling it lowers the {unit}, by {_size(changes[name])}"
+        text = f"try: leave out {name!r}: the {unit} is lower when it is shuffled, by {_size(changes[name])}"
         found.append(Finding("info", text, name))
     return found
 

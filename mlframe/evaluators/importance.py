@@ -49,7 +49,7 @@ class ImportanceEvaluator(Evaluator):
     tasks = TASKS
 
     def __init__(
-        self, rows: int = 500, repeats: int = 2, top: int = 15, curves: int = 3, related: float = 0.7, seed: int = 0
+        self, rows: int = 500, repeats: int = 2, top: int = 15, curves: int = 3, related: float = 0.8, seed: int = 0
     ) -> None:
         at_least("importance", 1, rows=rows, repeats=repeats, top=top)
         at_least("importance", 0, curves=curves)
@@ -58,7 +58,7 @@ class ImportanceEvaluator(Evaluator):
                 "importance: related must be above 0 and at most 1",
                 value=related,
                 where="evaluators.importance.related",
-                hint="0.7 joins columns that go together closely; 1 joins those that say exactly the same",
+                hint="0.8 joins columns that go together closely; 1 joins those that say exactly the same",
             )
         self.rows, self.repeats, self.top = rows, repeats, top
         self.curves, self.related, self.seed = curves, related, seed
@@ -136,7 +136,7 @@ class ImportanceEvaluator(Evaluator):
         parts = [
             ("permutation", "permutation_importance", "Permutation importance", f"rise of the {unit} when shuffled"),
             ("gain", "gain_importance", "Gain importance", "share of the gain in training"),
-            ("shap", "shap_importance", "SHAP importance", "mean absolute contribution to the raw score"),
+            ("shap", "shap_importance", "SHAP importance", "mean size of the contribution"),
         ]
         ends = {"permutation": ("low", "high"), "shap": ("shap_low", "shap_high")}
         for column, name, title, label in parts:

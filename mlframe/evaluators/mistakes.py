@@ -129,9 +129,9 @@ def _worst(said: Predictions, loss: Array, unit: str) -> Finding:
 
 def _noise(said: Predictions, suspects: stats.Suspects) -> Finding:
     text = (
-        f"{len(suspects.rows):,} of {len(said.y):,} labels look wrong to models that had not seen them: an estimated"
-        f" {suspects.share:.1%} of all (95 % interval {suspects.low:.1%} to {suspects.high:.1%}; less where classes"
-        f" overlap, because rows that are merely hard count too)"
+        f"{len(suspects.rows):,} of {len(said.y):,} labels look wrong to models that had not seen them: at most"
+        f" about {suspects.share:.1%} of all (95 % interval {suspects.low:.1%} to {suspects.high:.1%}); where classes"
+        f" overlap, rows that are merely hard count too"
     )
     known = [
         (float(share), name) for share, name in zip(suspects.by_class, said.classes, strict=True) if np.isfinite(share)

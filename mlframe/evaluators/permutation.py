@@ -52,7 +52,7 @@ class Related:
 
     Args:
         names: the columns.
-        strength: the strongest association between two of them, 0 to 1.
+        strength: the weakest association between two of them, 0 to 1.
         together: rise of the loss when all are shuffled together.
     """
 
@@ -74,7 +74,7 @@ def shuffled_change(sample: Sample, names: Sequence[str], repeats: int, rng: np.
 
 
 def related_columns(table: Table, names: Sequence[str], least: float) -> list[tuple[tuple[str, ...], float]]:
-    """Return groups of columns that hang together, each with its strongest association.
+    """Return groups of columns that all hang together, each with its weakest association.
 
     The association is Cramér's V of the columns cut into groups or, where both have an order, the correlation of the
     groups' numbers if that is larger. Texts and times are left out.
@@ -82,7 +82,7 @@ def related_columns(table: Table, names: Sequence[str], least: float) -> list[tu
     Args:
         table: the rows.
         names: columns, the most important first; those beyond `MOST_RELATED` are not compared.
-        least: smallest association that joins two columns.
+        least: smallest association between any two columns of a group.
     """
     by_name = {column.name: column for column in table.features}
     cut = []
@@ -90,20 +90,31 @@ def related_columns(table: Table, names: Sequence[str], least: float) -> list[tu
         if by_name[name].kind not in ("text", "datetime"):
             cut += group_column(table.frame[name], by_name[name], 5, 10)[:1]
     cut = [groups for groups in cut if np.ptp(groups.codes) > 0]
-    member = list(range(len(cut)))
-    strength: dict[int, float] = {}
+    strength = np.eye(len(cut))
     for i, a in enumerate(cut):
-        for j in range(i + 1, len(cut)):
+        for j in range(i):
             b = cut[j]
             found = stats.cramers_v(a.codes, b.codes)
             if a.ordered and b.ordered:
                 found = max(found, abs(float(np.corrcoef(a.codes, b.codes)[0, 1])))
-            if found >= least:
-                old, new = member[j], member[i]
-                member = [new if m == old else m for m in member]
-                strength[new] = max(strength.pop(old, 0.0), strength.get(new, 0.0), found)
+            strength[i, j] = strength[j, i] = found
+    # Closest first; a group takes another in only when each column goes together with each (complete linkage).
+    groups = [[i] for i in range(len(cut))]
+    while len(groups) > 1:
+        links = [
+            (float(strength[np.ix_(a, b)].min()), -i, -j)
+            for i, a in enumerate(groups)
+            for j, b in enumerate(groups[:i])
+        ]
+        weakest, i, j = max(links)
+        if weakest < least:
+            break
+        groups[-j] = sorted(groups[-j] + groups.pop(-i))
     return [
-        (tuple(cut[i].column for i, m in enumerate(member) if m == group), strength[group])
-        for group in dict.fromkeys(member)
-        if group in strength
+        (
+            tuple(cut[i].column for i in group),
+            float(strength[np.ix_(group, group)][np.triu_indices(len(group), 1)].min()),
+        )
+        for group in groups
+        if len(group) > 1
     ]
