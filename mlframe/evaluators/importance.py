@@ -171,8 +171,7 @@ class ImportanceEvaluator(Evaluator):
 
 def _contributions(sample: Sample) -> dict[str, tuple[float, float, float]]:
     """Return each column's mean absolute contribution with its 95 % interval; empty when the model cannot tell."""
-    ask = getattr(sample.pipeline, "contributions", None)
-    given = ask(sample.table.frame) if ask is not None else None
+    given = sample.pipeline.contributions(sample.table.frame)
     if given is None:
         return {}
     values, names = given

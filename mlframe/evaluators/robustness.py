@@ -101,7 +101,7 @@ class RobustnessEvaluator(Evaluator):
                         "rise": found.value,
                         "low": found.low,
                         "high": found.high,
-                        "changed": _changed(before, after, weight),
+                        "moved": _moved(before, after, weight),
                     }
                 )
         if not cases:
@@ -110,7 +110,7 @@ class RobustnessEvaluator(Evaluator):
         start = change_of_loss(before, before, y, weight).after
         guess = loss_of_guessing(y, weight, 0 if before.ndim == 1 else before.shape[1])
         schema: dict[str, Any] = {"column": pl.String, "damage": pl.String, "fails": pl.Boolean}
-        schema |= dict.fromkeys(("loss", "rise", "low", "high", "changed"), pl.Float64)
+        schema |= dict.fromkeys(("loss", "rise", "low", "high", "moved"), pl.Float64)
         table = pl.DataFrame(cases, schema=schema).sort(
             ["fails", "rise", "column", "damage"], descending=[True, True, False, False], nulls_last=True
         )
@@ -164,7 +164,7 @@ def _case(column: str, kind: str) -> str:
     return f"{KINDS[kind]} in {column}"
 
 
-def _changed(before: Array, after: Array, weight: Array) -> float:
-    """Return the share of rows whose decision changes, or the mean change of a value."""
-    moved = np.abs(after - before) if before.ndim == 1 else before.argmax(axis=1) != after.argmax(axis=1)
-    return float(np.average(moved, weights=weight))
+def _moved(before: Array, after: Array, weight: Array) -> float:
+    """Return the mean change of a value, or of a row's probabilities (half the sum over classes: 0 to 1)."""
+    moved = np.abs(after - before)
+    return float(np.average(moved if moved.ndim == 1 else moved.sum(axis=1) / 2, weights=weight))

@@ -24,6 +24,9 @@ class Rule:
     def gain(self) -> dict[str, float] | None:
         return self.gains
 
+    def contributions(self, frame: pl.DataFrame) -> tuple[np.ndarray[Any, Any], list[str]] | None:
+        return None
+
     def outputs(self, frame: pl.DataFrame) -> np.ndarray[Any, Any]:
         self.rows += frame.height
         raw = (2 * frame["a"] + frame["b"].fill_null(0)).to_numpy()

@@ -75,7 +75,7 @@ def test_the_column_that_the_model_leans_on_is_named(task: str) -> None:
     assert table["column"][0] == "plan"
     note = table.filter(pl.col("column") == "note")
     assert note["rise"].to_list() == [0, 0]
-    assert note["changed"].to_list() == [0, 0]
+    assert note["moved"].to_list() == [0, 0]
     assert not any(item.column == "note" for item in found.findings)
     assert "missing in plan" in found.charts[0].alt or "in plan" in found.charts[0].alt
 
