@@ -17,7 +17,7 @@ PAPERS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/*.md"), *ROOT.glob("plugins/*/*.md")]
 )
 # docs/writing-plugins.md and the examples are followed to the letter by tests/test_examples.py.
-WALKED = [ROOT / "README.md", ROOT / "docs/configuring.md"]
+WALKED = [ROOT / "README.md", ROOT / "docs/configuring.md", ROOT / "docs/evaluating.md"]
 TASKS = ("predict",)
 COMMANDS_OF_ALL = ("plan", "why", "plugins", "doctor", "--help", "runs", "versions", "promote", "rollback", "history")
 FAST = ("experiment=quick", "model=dummy", "evaluators=[classification]", "reporters=[]", "trackers=[]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from mlframe.charts.svg import WIDTH, Board, key_places, number, ticks
 from mlframe.contracts import Chart
 
-__all__ = ["Series", "bars", "columns", "density", "histogram", "lines", "matrix"]
+__all__ = ["Series", "bars", "columns", "density", "dots", "histogram", "lines", "matrix"]
 
 Array = npt.NDArray[Any]
 
@@ -69,10 +70,11 @@ def lines(
         x_names: places and names on the x axis in stead of round numbers.
     """
     series_names = [item.name for item in series] if len(series) > 1 else []
+    heights = y_range or _range([a for s in series for a in (s.y, s.low, s.high) if a is not None])
     board = Board(
         x_range or _range([s.x for s in series]),
-        y_range or _range([a for s in series for a in (s.y, s.low, s.high) if a is not None]),
-        left=58,
+        heights,
+        left=max(58, 30 + 8 * max((len(number(tick)) for tick in ticks(*heights)), default=0)),
         top=_key_room(series_names),
     )
     board.y_axis(y)
@@ -135,6 +137,61 @@ def bars(
         board.words(left - 6, board.py(middle) + 4, label, anchor="end")
         text = f"{value * 100:.1f} %" if percent else number(round(value, digits))
         board.words(board.px(end) + 6, board.py(middle) + 4, text)
+    return Chart(name, title, alt, board.text(title, alt))
+
+
+def dots(
+    name: str,
+    title: str,
+    alt: str,
+    names: Sequence[str],
+    values: Sequence[float],
+    lows: Sequence[float | None],
+    highs: Sequence[float | None],
+    *,
+    x: str,
+    rule: float | None = None,
+    notes: Sequence[str] = (),
+    percent: bool = False,
+) -> Chart:
+    """Draw numbers with their intervals, one below the other, each under its own name, so that long names fit.
+
+    Args:
+        name: name of the chart.
+        title: what it shows.
+        alt: the same in words.
+        names: one a number, of two lines at most.
+        values: one a number.
+        lows: lower ends of the intervals, None where there is none.
+        highs: upper ends.
+        x: label of the x axis.
+        rule: a dotted line for comparison.
+        notes: a few words behind each name, such as the rows; empty for none.
+        percent: write the values as percentages.
+    """
+    texts = [wrap(f"{label} {notes[i]}" if notes else label, 57)[:2] or [""] for i, label in enumerate(names)]
+    heights = [24 + 15 * len(lines) for lines in texts]
+    ends = [end for end in (*values, *lows, *highs, rule) if end is not None]
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    room = (high - low) * 0.04
+    whole = max(sum(heights), 1)
+    board = Board((low - room, high + room * 4), (0, whole), left=16, right=24, height=58 + whole)
+    board.x_axis(x, [(v, f"{number(v * 100)} %" if percent else number(v)) for v in ticks(low, high, 4)])
+    top = float(whole)
+    for i, (value, below, above) in enumerate(zip(values, lows, highs, strict=True)):
+        for n, text in enumerate(texts[i]):
+            board.words(board.left, board.py(top - 12 - 15 * n), text)
+        line, top = top - 12 - 15 * len(texts[i]) + 1, top - heights[i]
+        if rule is not None:
+            board.rule(rule, line + 9, rule, top)
+        if below is not None and above is not None:
+            board.whisker(below, above, line, upright=False)
+        board.dot(value, line)
+        text = f"{value * 100:.1f} %" if percent else number(value)
+        end = max(value, above if above is not None else value)
+        fits = board.px(end) + 8 + 7 * len(text) < board.width
+        start = board.px(end) + 8 if fits else board.px(min(value, below if below is not None else value)) - 8
+        board.words(start, board.py(line) + 4, text, anchor="start" if fits else "end", faint=True)
     return Chart(name, title, alt, board.text(title, alt))
 
 

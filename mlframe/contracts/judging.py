@@ -28,6 +28,10 @@ class Figure:
         unit: unit of the value; "1" for shares and scores, "target" for the target's own unit.
         tasks: learning tasks that it is defined for.
         summary: one line that a stakeholder understands.
+        holdout_only: whether it needs the rows or the pipeline, so that folds have none: a target may name it,
+            `goal.metric` may not.
+        measured: whether it is measured on the pipeline at work (time, size), not computed from predictions: it may
+            differ each time, and better predictions need not make it better.
     """
 
     name: str
@@ -35,6 +39,8 @@ class Figure:
     unit: str = "1"
     tasks: tuple[str, ...] = TASKS
     summary: str = ""
+    holdout_only: bool = False
+    measured: bool = False
 
 
 @dataclass(frozen=True)

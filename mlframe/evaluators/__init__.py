@@ -22,6 +22,31 @@ def mlframe_evaluators() -> list[Component]:
         Component(
             "importance",
             "mlframe.evaluators.importance:ImportanceEvaluator",
-            "Which input columns the model uses: permutation and gain",
+            "Which input columns the model uses and how: permutation, gain, SHAP, dependence; keep, drop, try",
+        ),
+        Component(
+            "slices",
+            "mlframe.evaluators.slices:SlicesEvaluator",
+            "Where the model is worst: groups of out-of-fold rows of one or two columns",
+        ),
+        Component(
+            "mistakes",
+            "mlframe.evaluators.mistakes:MistakesEvaluator",
+            "The worst mistakes row by row, columns that predictions are off by, labels that look wrong",
+        ),
+        Component(
+            "fairness",
+            "mlframe.evaluators.fairness:FairnessEvaluator",
+            "How differently groups of protected columns are treated, with intervals",
+        ),
+        Component(
+            "robustness",
+            "mlframe.evaluators.robustness:RobustnessEvaluator",
+            "How the model bears damaged input: missing, unseen, noisy or misspelt values",
+        ),
+        Component(
+            "service",
+            "mlframe.evaluators.service:ServiceEvaluator",
+            "What a prediction costs: latency, throughput, size of the saved pipeline",
         ),
     ]

@@ -1,4 +1,4 @@
-"""Which input columns a fitted pipeline uses."""
+"""Which input columns a fitted pipeline uses, how, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from mlframe import stats
 from mlframe.contracts import TASKS, Chart, Evaluation, Evaluator, Figure, Judged
 from mlframe.errors import ParameterError
+from mlframe.evaluators.advice import advise
+from mlframe.evaluators.dependence import dependence_chart
+from mlframe.evaluators.losses import at_least, loss_of_guessing
+from mlframe.evaluators.permutation import Related, Sample, related_columns, shuffled_change
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,89 +26,107 @@ __all__ = ["ImportanceEvaluator"]
 
 
 class ImportanceEvaluator(Evaluator):
-    """Measure how much worse predictions get when one input column is shuffled (Breiman 2001), and gain in training.
+    """Say which columns the model leans on, which say the same, how predictions move with them, what to keep and drop.
 
-    Worse means a higher log loss of classes, a higher RMSE of values. A column that the trees never split on has gain
-    0 and is not shuffled: nothing would change. Of columns that say the same, each looks unimportant alone. It gives
-    no figures, and nothing when pictures are not wanted or the pipeline is not at hand.
+    Three measures, on a sample of the holdout: how much the loss rises when a column is shuffled (Breiman 2001; log loss
+    of classes, RMSE of values), the gain in training, and mean absolute SHAP contributions to the raw score (Lundberg
+    et al. 2020) where the model can tell. A column that the trees never split on is not shuffled: nothing would change.
+    Of columns that say the same, each looks unimportant alone: they are named and shuffled together. It gives no
+    figures, and nothing when pictures are not wanted or the pipeline is not at hand.
 
     Args:
         rows: at most so many rows are used, drawn at random.
         repeats: how often each column is shuffled.
-        top: columns in the picture; the table has all.
+        top: columns in each picture; the table has all.
+        curves: the most important columns of which is drawn how predictions move with them; 0 draws none.
+        related: association from which columns are said to say the same, above 0 and at most 1.
         seed: seed of rows and shuffles.
 
     Raises:
-        ParameterError: a number is below 1.
+        ParameterError: a number is out of range.
     """
 
     tasks = TASKS
 
-    def __init__(self, rows: int = 500, repeats: int = 2, top: int = 15, seed: int = 0) -> None:
-        for name, value in (("rows", rows), ("repeats", repeats), ("top", top)):
-            if value < 1:
-                raise ParameterError(
-                    f"importance: {name} must be 1 or more",
-                    value=value,
-                    where=f"evaluators.importance.{name}",
-                    hint="leave the evaluator out with '~evaluators.importance' if it takes too long",
-                )
-        self.rows = rows
-        self.repeats = repeats
-        self.top = top
-        self.seed = seed
+    def __init__(
+        self, rows: int = 500, repeats: int = 2, top: int = 15, curves: int = 3, related: float = 0.8, seed: int = 0
+    ) -> None:
+        at_least("importance", 1, rows=rows, repeats=repeats, top=top)
+        at_least("importance", 0, curves=curves)
+        if not 0 < related <= 1:
+            raise ParameterError(
+                "importance: related must be above 0 and at most 1",
+                value=related,
+                where="evaluators.importance.related",
+                hint="0.8 joins columns that go together closely; 1 joins those that say exactly the same",
+            )
+        self.rows, self.repeats, self.top = rows, repeats, top
+        self.curves, self.related, self.seed = curves, related, seed
 
     def declares(self) -> Sequence[Figure]:
         """Return nothing: importance is no figure that a gate could use."""
         return ()
 
     def evaluate(self, judged: Judged) -> Evaluation:
-        """Return one chart for each kind of importance that is known, and a table of all input columns."""
+        """Return pictures of each importance that is known and of the first columns, a table of all, and advice."""
         if not judged.pictures or judged.pipeline is None or judged.table is None or not len(judged.table):
+            return Evaluation()
+        rng = np.random.default_rng(self.seed)
+        sample = self._sample(judged, rng)
+        if not sample.weight.sum() > 0:
             return Evaluation()
         names = [column.name for column in judged.table.features]
         gain: dict[str, float] | None = judged.pipeline.gain()
-        shuffled = [name for name in names if gain is None or gain.get(name, 0.0) > 0]
-        drops = self._permute(judged, shuffled)
-        unit = "rmse" if judged.predictions.task == "regression" else "log loss"
-        records = [
-            {
-                "column": name,
-                "permutation": float(np.mean(drops[name])) if name in drops else 0.0,
-                "spread": float(np.std(drops[name], ddof=1)) if name in drops and self.repeats > 1 else 0.0,
-                **({"gain": gain.get(name, 0.0)} if gain is not None else {}),
-            }
-            for name in names
+        used = [name for name in names if gain is None or gain.get(name, 0.0) > 0]
+        changes = {name: shuffled_change(sample, [name], self.repeats, rng) for name in used}
+        ranked = sorted(used, key=lambda name: (-changes[name].value, name))
+        groups = [
+            Related(group, strength, shuffled_change(sample, group, self.repeats, rng))
+            for group, strength in related_columns(sample.table, ranked, self.related)
         ]
-        table = pl.DataFrame(records)
+        shap = _contributions(sample)
+        records = []
+        for name in names:
+            change = changes.get(name)
+            record: dict[str, Any] = {"column": name}
+            record |= {k: getattr(change, k) if change else 0.0 for k in ("value", "low", "high")}
+            record |= {"gain": gain.get(name, 0.0)} if gain is not None else {}
+            record |= dict(zip(("shap", "shap_low", "shap_high"), shap[name], strict=True)) if name in shap else {}
+            records.append(record)
+        table = pl.DataFrame(records).rename({"value": "permutation"})
         if gain is not None and (total := float(table["gain"].sum())) > 0:
             table = table.with_columns(pl.col("gain") / total)
         table = table.sort(["permutation", "column"], descending=[True, False])
-        return Evaluation(charts=self._charts(table, unit), tables={"importance": table})
+        unit = "rmse" if judged.predictions.task == "regression" else "log loss"
+        classes = judged.predictions.classes
+        unused = [name for name in names if name not in used]
+        guess = loss_of_guessing(sample.y, sample.weight, len(classes))
+        return Evaluation(
+            charts=[*self._charts(table, unit), *self._curves(sample, ranked, changes, groups, classes)],
+            tables={"importance": table},
+            findings=advise(changes, unused, groups, unit, guess),
+        )
 
-    def _permute(self, judged: Judged, names: list[str]) -> dict[str, list[float]]:
-        """Return column to the rise of the loss, one number a repeat."""
+    def _sample(self, judged: Judged, rng: np.random.Generator) -> Sample:
         assert judged.table is not None
-        said = judged.predictions
-        rng = np.random.default_rng(self.seed)
         chosen = np.arange(len(judged.table))
         if len(chosen) > self.rows:
             chosen = np.sort(rng.choice(chosen, self.rows, replace=False))
-        frame, y, weight = judged.table.frame[chosen], said.y[chosen], said.weight[chosen]
-        loss = "rmse" if said.task == "regression" else "log_loss"
+        table, said = judged.table.take(chosen), judged.predictions
+        outputs = np.asarray(judged.pipeline.outputs(table.frame))
+        return Sample(judged.pipeline, table, said.y[chosen], said.weight[chosen], outputs)
 
-        def score(rows: pl.DataFrame) -> Array:
-            outputs = np.asarray(judged.pipeline.outputs(rows))
-            parts = np.split(outputs, len(outputs) // len(y))
-            return np.array([stats.figures(y, _scores(part), weight, only=[loss])[loss] for part in parts])
-
-        base = score(frame)[0]
-        drops = {}
-        for name in names:
-            # All repeats go through the pipeline at once: fewer calls, the same rows.
-            copies = [frame.with_columns(frame[name][rng.permutation(len(y))].alias(name)) for _ in range(self.repeats)]
-            drops[name] = (score(pl.concat(copies)) - base).tolist()
-        return drops
+    def _curves(
+        self, sample: Sample, ranked: list[str], changes: Any, groups: list[Related], classes: tuple[str, ...]
+    ) -> list[Chart]:
+        twins = {name for group in groups for name in group.names}
+        charts: list[Chart] = []
+        for name in ranked:
+            if len(charts) >= self.curves or changes[name].value <= 0:
+                break
+            chart = dependence_chart(sample, name, classes, name in twins, len(charts) + 1)
+            charts += [chart] if chart else []
+        return charts
 
     def _charts(self, table: pl.DataFrame, unit: str) -> list[Chart]:
         from mlframe.charts import plots
@@ -113,11 +134,14 @@ class ImportanceEvaluator(Evaluator):
 
         charts = []
         parts = [
-            ("permutation", "permutation_importance", "Permutation importance", f"rise of the {unit} when shuffled")
+            ("permutation", "permutation_importance", "Permutation importance", f"rise of the {unit} when shuffled"),
+            ("gain", "gain_importance", "Gain importance", "share of the gain in training"),
+            ("shap", "shap_importance", "SHAP importance", "mean size of the contribution"),
         ]
-        if "gain" in table.columns:
-            parts.append(("gain", "gain_importance", "Gain importance", "share of the gain in training"))
+        ends = {"permutation": ("low", "high"), "shap": ("shap_low", "shap_high")}
         for column, name, title, label in parts:
+            if column not in table.columns:
+                continue
             best = table.sort([column, "column"], descending=[True, False]).head(self.top)
             shown = best.filter(pl.col(column) != 0)
             if shown.is_empty():
@@ -126,7 +150,10 @@ class ImportanceEvaluator(Evaluator):
             leaders = ", ".join(
                 f"{n} ({number(v)})" for n, v in shown.select("column", column).head(3).iter_rows() if v > least
             )
-            spread = shown["spread"].to_list() if column == "permutation" and self.repeats > 1 else None
+            spread = None
+            if column in ends:
+                low, high = ends[column]
+                spread = ((shown[high] - shown[low]) / 2).to_list()
             charts.append(
                 plots.bars(
                     name,
@@ -142,7 +169,16 @@ class ImportanceEvaluator(Evaluator):
         return charts
 
 
-def _scores(outputs: Array) -> stats.Scores:
-    if outputs.ndim == 1:
-        return stats.Scores(outputs)
-    return stats.Scores(outputs.argmax(axis=1), outputs)
+def _contributions(sample: Sample) -> dict[str, tuple[float, float, float]]:
+    """Return each column's mean absolute contribution with its 95 % interval; empty when the model cannot tell."""
+    given = sample.pipeline.contributions(sample.table.frame)
+    if given is None:
+        return {}
+    values, names = given
+    size = np.abs(np.asarray(values)[:, :-1])
+    mean: Array = np.average(size, axis=0, weights=sample.weight)
+    error = np.sqrt((sample.weight[:, None] ** 2 * (size - mean) ** 2).sum(axis=0)) / sample.weight.sum()
+    return {
+        name: (float(m), float(m - 1.959964 * e), float(m + 1.959964 * e))
+        for name, m, e in zip(names, mean, error, strict=False)
+    }

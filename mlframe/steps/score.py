@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from mlframe.contracts import Figure, Interval, Judged, Predictions, Step
-from mlframe.errors import UnknownNameError
+from mlframe.errors import ConfigError, UnknownNameError
 from mlframe.pipeline import Learning
 from mlframe.steps.records import declared_figures
 
@@ -86,10 +86,18 @@ def the_metric(name: str | None, task: str, declared: Mapping[str, Figure]) -> s
 
     Raises:
         UnknownNameError: no evaluator of the run declares it for this task.
+        ConfigError: it is there for the holdout only.
     """
     metric = name or DEFAULT_METRICS[task]
     if metric not in declared:
         raise UnknownNameError.from_name(
             f"figure for {task}", metric, declared, where="goal.metric", remedy="figures are declared by evaluators"
+        )
+    if declared[metric].holdout_only:
+        raise ConfigError(
+            f"{metric} needs the rows themselves, so folds cannot be compared by it",
+            value=metric,
+            where="goal.metric",
+            hint=f"make it a target (goal.targets.{metric}=…), and pick another figure as the metric",
         )
     return metric

@@ -19,7 +19,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlframe.testing.data import make_predictions, make_report_input, make_run, make_table, make_target
+    from mlframe.testing.data import (
+        make_judged,
+        make_predictions,
+        make_report_input,
+        make_run,
+        make_table,
+        make_target,
+    )
     from mlframe.testing.plugin import CliResult
     from mlframe.testing.recording import RecordingTracker
     from mlframe.testing.suite_ensembler import EnsemblerSuite
@@ -50,6 +57,7 @@ __all__ = [
     "StepSuite",
     "TrackerSuite",
     "ValidatorSuite",
+    "make_judged",
     "make_predictions",
     "make_report_input",
     "make_run",

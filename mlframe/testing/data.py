@@ -17,6 +17,7 @@ from mlframe.contracts import (
     Figure,
     Finding,
     Interval,
+    Judged,
     Predictions,
     ReportInput,
     RunInfo,
@@ -24,7 +25,16 @@ from mlframe.contracts import (
 from mlframe.contracts import Part as PartName
 from mlframe.table import ROW, Table, describe_columns
 
-__all__ = ["CLASSES", "make_predictions", "make_report_input", "make_run", "make_table", "make_target"]
+__all__ = [
+    "CLASSES",
+    "TablePipeline",
+    "make_judged",
+    "make_predictions",
+    "make_report_input",
+    "make_run",
+    "make_table",
+    "make_target",
+]
 
 CLASSES = {"binary": ("no", "yes"), "multiclass": ("high", "low", "middle"), "regression": ()}
 """Learning task to class names, in the order of their codes."""
@@ -36,7 +46,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "colour": {"kind": "categorical"},
     "note": {"kind": "text"},
     "ordered": {"kind": "datetime"},
-    "member": {"kind": "boolean"},
+    "member": {"kind": "boolean", "tags": ["protected"]},
     "at": {"role": "time", "kind": "datetime"},
     "owner": {"role": "group", "kind": "categorical"},
     "weight": {"role": "weight", "kind": "numeric"},
@@ -146,6 +156,51 @@ def make_predictions(
         base |= {"y": names[codes], "y_pred": names[proba.argmax(axis=1)]}
         base |= {f"p_{name}": proba[:, index] for index, name in enumerate(classes)}
     return Predictions(pl.DataFrame({**base, "weight": weight}), task, classes, part)
+
+
+class TablePipeline:
+    """A pipeline in name: it looks up, by row id, what predictions say of a row, whatever the row holds.
+
+    Args:
+        predictions: what it says.
+    """
+
+    def __init__(self, predictions: Predictions) -> None:
+        self.predictions = predictions
+
+    def outputs(self, frame: pl.DataFrame) -> npt.NDArray[Any]:
+        """Return probabilities (rows, classes) or values (rows,)."""
+        said = self.predictions
+        places = {int(row): place for place, row in enumerate(said.frame["row_id"])}
+        values = said.proba if said.classes else said.y_pred
+        return np.asarray(values[[places[row] for row in frame[ROW]]])
+
+    def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return y_pred and the probabilities."""
+        said = self.predictions.frame.select("row_id", "y_pred", *(f"p_{name}" for name in self.predictions.classes))
+        return frame.select(pl.col(ROW).alias("row_id")).join(said, on="row_id", how="left", maintain_order="left")
+
+    def gain(self) -> None:
+        """Return None: nothing was trained."""
+
+    def contributions(self, frame: pl.DataFrame) -> None:
+        """Return None: nothing was trained."""
+
+    def save(self, folder: Path) -> None:
+        """Write what it says."""
+        self.predictions.frame.write_parquet(folder / "pipeline.parquet")
+
+
+def make_judged(task: str = "binary", rows: int = 200, *, noise: float = 0.5, seed: int = 0) -> Judged:
+    """Make all that an evaluator can get in the step `evaluate`: predictions, rows, pipeline, out-of-fold rows.
+
+    The rows are those of `make_table`, whose column `member` has the tag `protected`; arguments as in
+    `make_predictions`.
+    """
+    holdout = make_predictions(task, rows, noise=noise, seed=seed)
+    oof = make_predictions(task, rows, noise=noise, seed=seed + 1, part="folds")
+    table, oof_table = make_table(rows, task, seed), make_table(rows, task, seed + 1)
+    return Judged(holdout, TablePipeline(holdout), table, oof, oof_table, {"metric": None})
 
 
 def make_run(folder: Path, **changes: Any) -> RunInfo:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlframe.contracts import TASKS, Evaluation, Evaluator, Figure, Judged
+from mlframe.contracts import TASKS, Evaluation, Evaluator, Figure, Finding, Judged
 from mlframe.registry import Registered, Registry
 from mlframe.testing.checks import SNAKE, check_charts
-from mlframe.testing.data import make_predictions
+from mlframe.testing.data import make_judged, make_predictions
 from mlframe.testing.suite import Suite
 
 __all__ = ["EvaluatorSuite"]
@@ -56,9 +56,16 @@ class EvaluatorSuite(Suite):
 
     def test_figures_are_declared_finite_and_within_their_interval(self, evaluator: Evaluator) -> None:
         for task in evaluator.tasks:
-            wanted = {figure.name for figure in evaluator.declares() if task in figure.tasks}
-            found = _figures(evaluator, Judged(make_predictions(task)))
-            assert set(found) == wanted, f"{task}: 200 ordinary rows must give every declared figure, and no other"
+            declared = [figure for figure in evaluator.declares() if task in figure.tasks]
+            whole = make_judged(task)
+            alone = {figure.name for figure in declared if not figure.holdout_only}
+            assert set(_figures(evaluator, Judged(whole.predictions))) == alone, (
+                f"{task}: 200 ordinary predictions must give every declared figure that is not holdout_only, and no other"
+            )
+            found = _figures(evaluator, whole)
+            assert set(found) == {figure.name for figure in declared}, (
+                f"{task}: with rows and pipeline every declared figure must be there, and no other"
+            )
             for name, interval in found.items():
                 assert np.isfinite(interval.value), name
                 if interval.low is not None and interval.high is not None:
@@ -67,47 +74,65 @@ class EvaluatorSuite(Suite):
 
     def test_nothing_beats_perfect_predictions(self, evaluator: Evaluator) -> None:
         for task in evaluator.tasks:
-            perfect = _figures(evaluator, Judged(make_predictions(task, noise=0)))
-            poor = _figures(evaluator, Judged(make_predictions(task, noise=3.0)))
+            perfect = _steady(evaluator, make_judged(task, noise=0))
+            poor = _steady(evaluator, make_judged(task, noise=3.0))
             for figure in evaluator.declares():
-                if task in figure.tasks:
+                if figure.name in perfect:
                     sign = 1 if figure.better == "higher" else -1
                     assert sign * perfect[figure.name].value > sign * poor[figure.name].value, figure.name
 
     def test_order_of_rows_does_not_matter(self, evaluator: Evaluator) -> None:
         for task in evaluator.tasks:
-            predictions = make_predictions(task)
-            turned = replace(predictions, frame=predictions.frame.reverse())
-            left, right = _figures(evaluator, Judged(predictions)), _figures(evaluator, Judged(turned))
+            judged = make_judged(task)
+            assert judged.table is not None
+            turned = replace(
+                judged,
+                predictions=replace(judged.predictions, frame=judged.predictions.frame.reverse()),
+                table=judged.table.with_frame(judged.table.frame.reverse()),
+            )
+            left, right = _steady(evaluator, judged), _steady(evaluator, turned)
             for name, interval in left.items():
                 assert interval.value == pytest.approx(right[name].value, rel=1e-9, abs=1e-12), name
 
     def test_judging_twice_gives_equal_figures(self, evaluator: Evaluator, make: Callable[[], Evaluator]) -> None:
         for task in evaluator.tasks:
-            judged = Judged(make_predictions(task))
-            assert _figures(evaluator, judged) == _figures(evaluator, judged) == _figures(make(), judged)
+            judged = make_judged(task)
+            assert _steady(evaluator, judged) == _steady(evaluator, judged) == _steady(make(), judged)
 
     def test_input_is_not_changed(self, evaluator: Evaluator) -> None:
         for task in evaluator.tasks:
-            predictions = make_predictions(task)
-            before = predictions.frame.clone()
-            evaluator.evaluate(Judged(predictions))
-            assert predictions.frame.equals(before)
+            judged, same = make_judged(task), make_judged(task)
+            evaluator.evaluate(judged)
+            assert judged.table is not None
+            assert same.table is not None
+            assert judged.predictions.frame.equals(same.predictions.frame)
+            assert judged.table.frame.equals(same.table.frame)
 
     def test_pictures_only_when_wanted(self, evaluator: Evaluator) -> None:
         for task in evaluator.tasks:
-            plain = evaluator.evaluate(Judged(make_predictions(task), pictures=False))
-            assert not plain.charts
-            full = evaluator.evaluate(Judged(make_predictions(task), pictures=True))
-            check_charts(full.charts)
-            assert all(name.strip() for name in full.tables)
+            for judged in (make_judged(task), Judged(make_predictions(task))):
+                plain = evaluator.evaluate(replace(judged, pictures=False))
+                assert not plain.charts
+                full = evaluator.evaluate(judged)
+                check_charts(full.charts)
+                assert all(name.strip() for name in full.tables)
+                for finding in full.findings:
+                    assert isinstance(finding, Finding)
+                    assert finding.severity in ("info", "warning", "problem")
+                    assert finding.text.strip()
 
     def test_one_class_alone_is_no_exception(self, evaluator: Evaluator) -> None:
         for task in evaluator.tasks:
-            predictions = make_predictions(task)
-            first = predictions.frame["y"][0]
-            alone = replace(predictions, frame=predictions.frame.filter(predictions.frame["y"] == first))
-            for interval in _figures(evaluator, Judged(alone)).values():
+            judged = make_judged(task)
+            assert judged.table is not None
+            alone = judged.predictions.frame["y"] == judged.predictions.frame["y"][0]
+            few = replace(
+                judged,
+                predictions=replace(judged.predictions, frame=judged.predictions.frame.filter(alone)),
+                table=judged.table.with_frame(judged.table.frame.filter(alone)),
+            )
+            evaluator.evaluate(few)
+            for interval in _figures(evaluator, few).values():
                 assert np.isfinite(interval.value), "leave out a figure that cannot be computed"
 
 
@@ -115,3 +140,9 @@ def _figures(evaluator: Evaluator, judged: Judged) -> dict[str, Any]:
     evaluation = evaluator.evaluate(replace(judged, pictures=False))
     assert isinstance(evaluation, Evaluation)
     return dict(evaluation.figures)
+
+
+def _steady(evaluator: Evaluator, judged: Judged) -> dict[str, Any]:
+    """Return the figures that are not measured on the pipeline at work: those need not repeat."""
+    measured = {figure.name for figure in evaluator.declares() if figure.measured}
+    return {name: found for name, found in _figures(evaluator, judged).items() if name not in measured}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mlframe.charts import plots
 from mlframe.charts.svg import Board, key_places, number, ticks
 from mlframe.contracts import Chart
+from mlframe.testing.checks import check_charts
 
 NASTY = '<script>alert("x")</script> & "more"'
 
@@ -24,6 +25,7 @@ def pictures(label: str) -> list[Chart]:
         plots.lines("lines", label, label, series, x=label, y=label, rule=(0, 0, 1, 1)),
         plots.bars("bars", label, label, [label, "b"], [0.5, -0.1], x=label, spread=[0.1, 0.0]),
         plots.bars("percent", label, label, [label], [0.5], x=label, percent=True),
+        plots.dots("dots", label, label, [label, "b"], [0.5, 2.0], [0.1, None], [0.6, None], x=label, rule=0.0),
         plots.columns("columns", label, label, [label, "b"], [3, 4], y=label),
         plots.histogram("histogram", label, label, xs, [(label, xs[:4]), ("b", xs[1:])], x=label),
         plots.matrix("matrix", label, label, [label, "b"], np.array([[3, 1], [0, 0]])),
@@ -113,3 +115,22 @@ def test_pictures_need_no_plotting_library_and_no_templates() -> None:
         "import sys, mlframe.charts.plots; sys.exit(any(m in sys.modules for m in ('matplotlib', 'jinja2', 'polars')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_dots_show_long_names_in_full_and_intervals_where_there_are_any() -> None:
+    long = "contract = 'Month-to-month' and internet_service = 'Fiber optic'"
+    chart = plots.dots(
+        "gaps", "Gaps", "Two gaps with words.", [long, "b"], [0.5, -0.2], [0.4, None], [0.6, None], x="gap", rule=0.0,
+        notes=["(812 rows)", "(7 rows)"],
+    )  # fmt: skip
+    texts = [element.text or "" for element in ElementTree.fromstring(chart.svg).iter() if element.tag.endswith("text")]
+    assert long in " ".join(texts)
+    assert any("(812 rows)" in text for text in texts)
+    assert chart.svg.count("<circle") == 2
+    assert chart.svg.count('stroke-width="1.4"') == 3, "one interval, of three strokes"
+    check_charts([chart])
+
+
+def test_dots_of_nothing_are_a_picture_too() -> None:
+    check_charts([plots.dots("none", "None", "There is nothing here.", [], [], [], [], x="gap")])
+    check_charts([plots.dots("one", "One", "There is one here.", ["a"], [0.0], [None], [None], x="gap", percent=True)])

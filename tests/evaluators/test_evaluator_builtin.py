@@ -14,7 +14,6 @@ from mlframe.errors import ParameterError
 from mlframe.evaluators.classification import ClassificationEvaluator
 from mlframe.evaluators.importance import ImportanceEvaluator
 from mlframe.evaluators.regression import RegressionEvaluator
-from mlframe.table import ROW, Table, describe_columns
 
 
 def classes(rows: int = 400, names: tuple[str, ...] = ("ham", "spam"), seed: int = 0) -> Predictions:
@@ -115,75 +114,6 @@ def test_regression_figures_charts_and_tables() -> None:
 def test_impossible_parameters_are_refused(make: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         make()
-
-
-class Rule:
-    """Answers from the columns a and b alone; c is noise that is never looked at."""
-
-    def __init__(self, task: str, gains: dict[str, float] | None = None) -> None:
-        self.task, self.gains, self.rows = task, gains, 0
-
-    def gain(self) -> dict[str, float] | None:
-        return self.gains
-
-    def outputs(self, frame: pl.DataFrame) -> np.ndarray[Any, Any]:
-        self.rows += frame.height
-        raw = (2 * frame["a"] + frame["b"].fill_null(0)).to_numpy()
-        if self.task == "regression":
-            return raw
-        p = 1 / (1 + np.exp(-raw))
-        return np.stack([1 - p, p], axis=1)
-
-
-def judged(task: str, rule: Rule, rows: int = 600) -> Judged:
-    rng = np.random.default_rng(0)
-    frame = pl.DataFrame({name: rng.normal(size=rows) for name in "abc"})
-    table = Table(frame.with_row_index(ROW), describe_columns(frame, {}))
-    out = rule.outputs(frame)
-    common = {"row_id": table.row_ids, "fold": np.full(rows, -1, dtype=np.int32), "weight": np.ones(rows)}
-    if task == "regression":
-        said = Predictions(pl.DataFrame({**common, "y": out, "y_pred": out}), task, (), "holdout")
-    else:
-        y = np.where(rng.random(rows) < out[:, 1], "yes", "no")
-        both = {"y": y, "y_pred": np.where(out[:, 1] > 0.5, "yes", "no"), "p_no": out[:, 0], "p_yes": out[:, 1]}
-        said = Predictions(pl.DataFrame({**common, **both}), task, ("no", "yes"), "holdout")
-    rule.rows = 0
-    return Judged(said, rule, table)
-
-
-@pytest.mark.parametrize("task", ["binary", "regression"])
-def test_importance_ranks_columns_by_use(task: str) -> None:
-    found = ImportanceEvaluator(repeats=3).evaluate(judged(task, Rule(task)))
-    table = found.tables["importance"]
-    assert table["column"].to_list() == ["a", "b", "c"]
-    assert table["permutation"][1] > 0.01
-    assert table["permutation"][2] == pytest.approx(0, abs=1e-9)
-    assert [chart.name for chart in found.charts] == ["permutation_importance"]
-    assert found.figures == {}
-
-
-def test_a_column_without_gain_is_not_shuffled_and_rows_are_capped() -> None:
-    rule = Rule("binary", {"a": 3.0, "b": 1.0})
-    found = ImportanceEvaluator(rows=100, repeats=2).evaluate(judged("binary", rule))
-    assert rule.rows == 100 * (1 + 2 * 2)
-    assert found.tables["importance"].sort("column")["gain"].to_list() == [0.75, 0.25, 0.0]
-    assert {chart.name for chart in found.charts} == {"permutation_importance", "gain_importance"}
-
-
-def test_importance_is_equal_for_equal_seeds() -> None:
-    tables = [
-        ImportanceEvaluator(rows=100, seed=seed).evaluate(judged("binary", Rule("binary"))).tables["importance"]
-        for seed in (1, 1, 2)
-    ]
-    assert tables[0].equals(tables[1])
-    assert not tables[0].equals(tables[2])
-
-
-def test_importance_needs_the_pipeline_and_pictures() -> None:
-    full = judged("binary", Rule("binary"))
-    assert ImportanceEvaluator().evaluate(Judged(full.predictions)).tables == {}
-    assert ImportanceEvaluator().evaluate(Judged(full.predictions, full.pipeline, full.table, False)).tables == {}
-    assert ImportanceEvaluator().declares() == ()
 
 
 def test_scoring_without_pictures_imports_no_drawing() -> None:
