@@ -197,7 +197,8 @@ def headline(plan: SweepPlan, kept: int) -> str:
     if node["repeats"] > 1 and trials is not None:
         parts.append(f"{trials} trials with {node['repeats']} seeds each")
     if node["name"] != "list":
-        parts.append(f"{node['name']} search over {', '.join(axis.name for axis in plan.space)}")
+        axes = len(plan.space.axes)
+        parts.append(f"{node['name']} search over {axes} ax{'e' if axes != 1 else 'i'}s")
     if kept:
         parts.append(f"{kept} already done")
     return "; ".join(parts)

@@ -10,7 +10,7 @@ import numpy as np
 import xgboost
 from sklearn.base import clone, is_classifier
 
-from mlframe.contracts import Adapter, Features, Stop
+from mlframe.contracts import Adapter, Features, Stop, Told
 from mlframe.errors import BundleError
 from mlframe_xgboost.estimators import XGBClassifier
 
@@ -22,6 +22,7 @@ __all__ = ["XgboostAdapter", "check"]
 CLASSES = {"XGBClassifier": XGBClassifier, "XGBRegressor": xgboost.XGBRegressor}
 POSITIVE = ("n_estimators", "learning_rate", "max_bin", "max_cat_to_onehot", "max_cat_threshold")
 NOT_NEGATIVE = ("max_depth", "max_leaves", "min_child_weight", "gamma", "reg_alpha", "reg_lambda")
+FIRST_TOLD = 25
 SHARES = ("subsample", "colsample_bytree", "colsample_bynode")
 
 
@@ -50,8 +51,12 @@ class XgboostAdapter(Adapter):
             enable_categorical=bool(features.categorical),
             feature_types=kinds if features.categorical else None,
             early_stopping_rounds=stop.rounds if stop is not None and options else None,
+            callbacks=[_Teller(stop.told)] if stop is not None and stop.told is not None and options else None,
         )
-        estimator.fit(features.matrix, target, sample_weight=weight, verbose=False, **options)
+        try:
+            estimator.fit(features.matrix, target, sample_weight=weight, verbose=False, **options)
+        finally:
+            estimator.set_params(callbacks=None)
 
     def rounds(self, estimator: Any) -> int:
         """Return the number of rounds that predictions use."""
@@ -108,6 +113,20 @@ class XgboostAdapter(Adapter):
                 f"The saved XGBoost model cannot be read: {error}", hint="restore the file, or train the model again"
             ) from error
         return estimator
+
+
+class _Teller(xgboost.callback.TrainingCallback):
+    """Tells rounds 25, 50, 100, …: early ones soon, late ones seldom."""
+
+    def __init__(self, told: Told) -> None:
+        self.told = told
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        done = epoch + 1
+        if done % FIRST_TOLD == 0 and (done // FIRST_TOLD).bit_count() == 1:
+            (values,) = evals_log["validation_0"].values()
+            self.told(done, float(values[-1]), False)
+        return False
 
 
 def check(target: Any, parameters: Mapping[str, Any]) -> list[str]:

@@ -54,6 +54,23 @@ def test_stops_early_and_keeps_the_rounds_on_disk(registry: Registry) -> None:
     np.testing.assert_array_equal(loaded.predict_proba(features.matrix), estimator.predict_proba(features.matrix))
 
 
+def test_tells_its_rounds_and_ends_when_the_listener_raises(registry: Registry) -> None:
+    features, target = _rows()
+    heard: list[tuple[int, bool]] = []
+
+    def told(number: int, value: float, higher: bool) -> None:
+        assert np.isfinite(value)
+        heard.append((number, higher))
+        if number == 50:
+            raise RuntimeError("enough")
+
+    estimator = _make(registry, n_estimators=300, learning_rate=0.01)
+    stop = Stop(features.matrix[::3], target[::3], None, 300, told)
+    with pytest.raises(RuntimeError, match="enough"):
+        XgboostAdapter().fit(estimator, features, target, stop=stop)
+    assert heard == [(25, False), (50, False)]
+
+
 def test_damaged_file_is_refused(registry: Registry) -> None:
     features, target = _rows()
     adapter = XgboostAdapter()
