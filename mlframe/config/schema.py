@@ -22,6 +22,7 @@ OPEN = (
     "ensembler.members",
     "ensembler.weights",
     "goal.targets",
+    "goal.value",
     "model.params",
     "sweep.space",
 )
@@ -38,11 +39,23 @@ class Goal:
     """Types of `goal`."""
 
     problem: str | None = None
+    pain_points: list[str] = field(default_factory=list)
+    stakeholders: list[str] = field(default_factory=list)
     owner: str | None = None
+    systems: list[str] = field(default_factory=list)
+    process: str | None = None
+    process_cost: float | None = None
+    volume: float | None = None
+    integration: str | None = None
     task: str | None = None
     positive: Any = None
     metric: str | None = None
     targets: dict[str, float] = field(default_factory=dict)
+    baseline: Any = None
+    value: dict[str, float] = field(default_factory=dict)
+    currency: str | None = None
+    deadline: str | None = None
+    review: str | None = None
 
 
 @dataclass

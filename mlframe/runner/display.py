@@ -109,6 +109,8 @@ def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.extend(
             (f"  {check['name']}", f"{marks[check['passed']]}: {check['evidence']}") for check in gate["checks"]
         )
+        if gate.get("value"):
+            rows.append(("value", gate["value"]["text"]))
     for name, files in (summary.get("report") or {}).items():
         rows.append((f"report ({name})", files[0] if files else "nothing written"))
     rows.extend((f"tracker ({name})", str(address)) for name, address in (summary.get("trackers") or {}).items())
