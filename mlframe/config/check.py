@@ -51,6 +51,9 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
     if steps.get("ingest") is not None and not pick(raw, "data.source"):
         hint = f"pick data=…: {', '.join(group_options('data'))}; data=csv data.source.path=FILE reads your own"
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
+    if steps.get("scope") is not None and not raw.get("data"):
+        hint = f"the goal comes with the data; pick data=…: {', '.join(group_options('data'))}, or a file of your own"
+        return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     if steps.get("predict") is not None and not raw.get("data"):
         hint = (
             f"pick the data that the model learned from; its schema checks the rows: {', '.join(group_options('data'))}"

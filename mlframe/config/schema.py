@@ -59,6 +59,13 @@ class Goal:
 
 
 @dataclass
+class Assess:
+    """Types of `assess`."""
+
+    accept: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Fit:
     """Types of `fit`."""
 
@@ -126,6 +133,7 @@ class Config:
     name: str | None = None
     seed: int = 0
     goal: Goal = field(default_factory=Goal)
+    assess: Assess = field(default_factory=Assess)
     fit: Fit = field(default_factory=Fit)
     gate: Gate = field(default_factory=Gate)
     resources: Resources = field(default_factory=Resources)

@@ -96,7 +96,7 @@ def summary_table(rows: Sequence[tuple[str, str]], title: str) -> Any:
 
 def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the end-of-run table from a run's summary."""
-    rows: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = [(name, text) for name, text in summary.get("lines") or ()]
     figures: Mapping[str, Mapping[str, Any]] = summary.get("figures") or {}
     metric = summary.get("metric")
     for part in ("folds", "holdout"):

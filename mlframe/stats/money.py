@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mlframe.stats.bootstrap import Estimate, estimate_means
 
-__all__ = ["Worth", "worth_of_decisions", "worth_of_values"]
+__all__ = ["Worth", "best_threshold", "worth_of_decisions", "worth_of_values"]
 
 Array = npt.NDArray[Any]
 
@@ -34,6 +34,21 @@ class Worth:
     alternatives: Mapping[str, Estimate]
     rival: str
     gain: Estimate
+
+
+def best_threshold(prices: Mapping[str, float]) -> float:
+    """Return the probability from which acting pays, for probabilities that can be taken at their word.
+
+    0 when acting always pays, above 1 when it never does (Elkan 2001).
+
+    Args:
+        prices: money for `tp`, `fp`, `tn`, `fn`; absent ones are worth 0.
+    """
+    tp, fp, tn, fn = (float(prices.get(name, 0.0)) for name in ("tp", "fp", "tn", "fn"))
+    right, wrong = tp - fn, tn - fp  # what acting gains on a positive row, and loses on a negative one
+    if right + wrong <= 0:
+        return 0.0 if right > 0 or wrong < 0 else 1.1
+    return float(np.clip(wrong / (right + wrong), 0.0, 1.1))
 
 
 def worth_of_decisions(

@@ -18,19 +18,25 @@ from mlframe.stats.money import worth_of_decisions, worth_of_values
 
 __all__ = ["median_of", "worth_record"]
 
+NAMES = {"doing nothing": "nothing", "acting on all": "all", "always saying the median": "usual"}
 
-def worth_record(config: Mapping[str, Any], said: Predictions, usual: float | None) -> dict[str, Any] | None:
+
+def worth_record(
+    config: Mapping[str, Any], said: Predictions, usual: float | None, *, threshold: float | None = None
+) -> dict[str, Any] | None:
     """Return what a pipeline's decisions are worth, None when the goal says nothing in money or there are no rows.
 
     Args:
         config: the resolved config; `goal` and `seed` are read.
         said: predictions of rows that the pipeline has not learned from.
         usual: what would be said without a model in a regression, None otherwise.
+        threshold: probability from which a row is acted on, None to act on those that are predicted positive.
 
     Returns:
-        `model`, `gain` and each of `alternatives` with value, low and high, in `currency` for 1,000 rows; `rival`, the
-        best alternative, which `gain` is measured against; `per_year`, the gain for `goal.volume` rows or None; `rows`;
-        `text`, all of it in a sentence.
+        In `currency` for 1,000 rows, each with value, low and high: `per_1000`, the model; `nothing` and `all`, what it is
+        worth to act on no row and on every row (binary), or `usual`, to say the median always (regression); `gain` over
+        the best of these, which `rival` names. And `per_year`, the gain for `goal.volume` rows or None; `rows`; `text`,
+        all of it in a sentence.
 
     Raises:
         ConfigError: `goal.value` speaks of outcomes that this task does not have.
@@ -42,7 +48,8 @@ def worth_record(config: Mapping[str, Any], said: Predictions, usual: float | No
     if not prices or said.frame.height == 0:
         return None
     if said.task == "binary":
-        worth = worth_of_decisions(said.y == 1, said.y_pred == 1, prices, said.weight, seed=config["seed"])
+        called = said.y_pred == 1 if threshold is None else said.proba[:, 1] >= threshold
+        worth = worth_of_decisions(said.y == 1, called, prices, said.weight, seed=config["seed"])
     else:
         assert usual is not None
         worth = worth_of_values(said.y, said.y_pred, usual, prices["error"], said.weight, seed=config["seed"])
@@ -57,8 +64,8 @@ def worth_record(config: Mapping[str, Any], said: Predictions, usual: float | No
     return {
         "currency": currency,
         "rows": said.frame.height,
-        "model": asdict(worth.model),
-        "alternatives": {name: asdict(found) for name, found in worth.alternatives.items()},
+        "per_1000": asdict(worth.model),
+        **{NAMES[name]: asdict(found) for name, found in worth.alternatives.items()},
         "rival": worth.rival,
         "gain": asdict(worth.gain),
         "per_year": per_year,
