@@ -22,6 +22,7 @@ _SUMMARIES = {
     "split": "cuts folds and holdout",
     "explore": "looks at the development rows",
     "assess": "looks for leaks, and for whether it can work",
+    "advise": "tells people what the assessment says",
     "fit": "fits a featurizer and a model on each fold",
     "score": "judges the out-of-fold predictions",
     "refit": "fits what will be deployed",

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mlframe.config.goal import check_value
 from mlframe.contracts import Split, Step
 from mlframe.errors import ParameterError, Problems, UnknownNameError
 from mlframe.feasibility import CHECKS, Leak, column_leaks, split_leaks
 from mlframe.pipeline import Learning
 from mlframe.runner.keys import component_identity
-from mlframe.steps.assess_page import lines, page
 from mlframe.steps.split import unpack
 from mlframe.table import Table
 
@@ -34,7 +34,6 @@ class Assess(Step):
     reads = ("assess", "goal", "featurizer", "evaluators", "seed")
     needs = ("labelled", "labels", "learning", "split")
     gives = {"assessment": "json"}
-    cached = False  # its page belongs to the run; what takes time is remembered piece by piece
 
     def __init__(
         self,
@@ -58,39 +57,26 @@ class Assess(Step):
 
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
         """Look for leaks; then, where wanted, try simple models and say what follows."""
+        for error in check_value(context.config["goal"], inputs["learning"]["task"]):
+            raise error  # before anything is fitted
         record: dict[str, Any] = {"parts": list(self.parts), "charts": []}
         if "leaks" in self.parts:
-            found, _ = context.memo(
-                "leaks", "json", [context.keys["assessment"]], [], lambda: {"leaks": self._leaks(context, **inputs)}
-            )
-            record["findings"] = accepted(found["leaks"], context)
+            record["findings"] = accepted(self._leaks(context, **inputs), context)
         if set(self.parts) - {"leaks"}:
             from mlframe.steps.feasible import feasibility
 
             self._check_models(context, inputs["learning"]["task"])
-            made, _ = context.memo(
-                "feasibility",
-                "json",
-                [context.keys["assessment"]],
-                [],
-                lambda: feasibility(context, self, record.get("findings", []), **inputs),
-            )
-            record.update(made)
-            path = context.run.folder / "assessment.html"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(page(context, record), encoding="utf-8")
-            context.summary["lines"] = [*lines(record), ("page", str(path))]
+            record.update(feasibility(context, self, record.get("findings", []), **inputs))
         return {"assessment": record}
 
-    def _leaks(self, context: Any, **inputs: Any) -> list[dict[str, Any]]:
+    def _leaks(self, context: Any, **inputs: Any) -> list[Leak]:
         table: Table = inputs["labelled"]
         learning = Learning.from_record(inputs["learning"])
         cut: Split = unpack(inputs["split"])
         target = learning.codes(inputs["labels"]["target"])
         found: list[Leak] = [*split_leaks(table, cut, target, learning.task)]
         seed = context.config["seed"]
-        found += column_leaks(table, target, learning.task, cut.development, learning.classes, seed=seed)
-        return [{**asdict(leak), "key": leak.key} for leak in found]
+        return [*found, *column_leaks(table, target, learning.task, cut.development, learning.classes, seed=seed)]
 
     def _check_models(self, context: Any, task: str) -> None:
         errors = [
@@ -104,7 +90,7 @@ class Assess(Step):
             raise Problems(errors)
 
 
-def accepted(leaks: Sequence[Mapping[str, Any]], context: Any) -> list[dict[str, Any]]:
+def accepted(leaks: Sequence[Leak], context: Any) -> list[dict[str, Any]]:
     """Say what was found, and turn what `assess.accept` names into information.
 
     Raises:
@@ -116,17 +102,16 @@ def accepted(leaks: Sequence[Mapping[str, Any]], context: Any) -> list[dict[str,
             raise UnknownNameError.from_name("leakage check", name.partition(":")[0], CHECKS, where="assess.accept")
     findings = []
     for leak in leaks:
-        matching = [name for name in known if name in (leak["check"], leak["key"])]
-        line = "assess.accept=[" + ",".join([*known, leak["key"]]) + "]"
-        finding = {key: leak[key] for key in ("check", "severity", "column", "text", "remedy")}
-        finding |= {"accept": f"'{line}'", "accepted": bool(matching)}
+        matching = [name for name in known if name in (leak.check, leak.key)]
+        line = "assess.accept=[" + ",".join([*known, leak.key]) + "]"
+        finding = {**asdict(leak), "accept": f"'{line}'", "accepted": bool(matching)}
         if matching:
-            finding |= {"severity": "info", "text": f"{leak['text']} (accepted by assess.accept)"}
-        elif leak["severity"] != "info":
-            mend = f"; to mend it: {leak['remedy']}" if leak["remedy"] else ""
-            context.say(f"{leak['severity']}: {leak['text']}{mend}; if it is no leak: '{line}'")
+            finding |= {"severity": "info", "text": f"{leak.text} (accepted by assess.accept)"}
+        elif leak.severity != "info":
+            mend = f"; to mend it: {leak.remedy}" if leak.remedy else ""
+            context.say(f"{leak.severity}: {leak.text}{mend}; if it is no leak: '{line}'")
         findings.append(finding)
-    named = {name for leak in leaks for name in (leak["check"], leak["key"])}
+    named = {name for leak in leaks for name in (leak.check, leak.key)}
     for name in known:
         if name not in named:
             context.say(f"assess.accept names {name!r}, which was not found")

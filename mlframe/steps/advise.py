@@ -1,17 +1,36 @@
-"""An assessment for people: lines of the end-of-run table, and a page."""
+"""Tells people what the assessment says: lines of the end-of-run table, and a page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlframe.contracts import Chart, Interval
+from mlframe.contracts import Chart, Interval, Step
 
-__all__ = ["lines", "page"]
+__all__ = ["Advise", "lines", "page"]
 
 SHOWN = 8
 """Findings that the table shows; the page has all of them."""
 RANK = {"problem": 0, "warning": 1, "info": 2}
+
+
+class Advise(Step):
+    """Gives `advice`: the page of the run's assessment."""
+
+    summary = "tells people what the assessment says"
+    reads = ("goal",)
+    needs = ("assessment",)
+    gives = {"advice": "value"}
+    cached = False
+
+    def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
+        """Write the page, and add to the end-of-run table."""
+        record: Mapping[str, Any] = inputs["assessment"]
+        path = context.run.folder / "assessment.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(context, record), encoding="utf-8")
+        context.summary["lines"] = [*lines(record), ("page", str(path))]
+        return {"advice": {"page": str(path)}}
 
 
 def lines(record: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -45,16 +64,16 @@ def page(context: Any, record: Mapping[str, Any]) -> str:
 
     def answer() -> Iterator[Any]:
         said = record["verdict"]
-        yield Answer(kinds[said["word"]], said["word"].capitalize(), f"{said['reasons'][0]}.")
+        yield Answer(kinds[said["word"]], said["word"].capitalize(), sentence(said["reasons"][0]))
         if said["reasons"][1:]:
-            yield Points([("", f"{reason}.") for reason in said["reasons"][1:]])
+            yield Points([("", sentence(reason)) for reason in said["reasons"][1:]])
 
     def leaks() -> Iterator[Any]:
         found = sorted(record["findings"], key=lambda item: RANK[item["severity"]])
         if not found:
             yield "No row, entity, time or column gives the answer away, as far as these checks see."
             return
-        yield Points([(item["severity"], f"{item['text']}.") for item in found])
+        yield Points([(item["severity"], sentence(item["text"])) for item in found])
         doing = [item for item in found if item["severity"] != "info"]
         if doing:
             rows = [(item["column"] or item["check"], item["remedy"], item["accept"]) for item in doing]
@@ -70,26 +89,30 @@ def page(context: Any, record: Mapping[str, Any]) -> str:
         yield Pictures([charts["baselines"]])
 
     def more() -> Iterator[Any]:
-        yield f"{record['curve']['text']}."
+        yield sentence(record["curve"]["text"])
         if "learning_curve" in charts:
             yield Pictures([charts["learning_curve"]])
             ahead = record["curve"]["ahead"]
             rows = [(item["rows"], Interval(item["value"], item["low"], item["high"])) for item in ahead]
             yield Table(("Train rows", f"Expected {record['metric']}"), rows)
         if record["curve"].get("chance") is not None:
-            needed = record["curve"]["needed"]
+            needed, share = record["curve"]["needed"], record["curve"]["chance"]
             count = "No number of rows within a hundred times today's" if needed is None else f"About {needed:,} rows"
-            share = record["curve"]["chance"]
-            yield f"{count} would reach the target by this curve; {share:.0%} of its resamples reach it at all."
+            if needed == record["curve"]["rows"][-1]:
+                yield "The rows of today reach the target already."
+            else:
+                yield f"{count} would reach the target by this curve; {share:.0%} of its resamples reach it at all."
 
     def labels() -> Iterator[Any]:
-        yield f"{record['noise']['text']}."
+        yield sentence(record["noise"]["text"])
         if record["noise"]["pairs"]:
             pairs = record["noise"]["pairs"]
             yield Table(("Given", "Likelier", "Rows"), [(p["given"], p["likely"], p["rows"]) for p in pairs])
 
     def shown() -> Iterator[Any]:
-        yield f"{_effect(record)}." if record["smallest_effect"] else "There is no holdout, or no interval to go by."
+        yield (
+            sentence(_effect(record)) if record["smallest_effect"] else "There is no holdout, or no interval to go by."
+        )
 
     def money() -> Iterator[Any]:
         found = record["value"]
@@ -108,6 +131,11 @@ def page(context: Any, record: Mapping[str, Any]) -> str:
     sections = [Section(anchor, title, blocks) for key, anchor, title, blocks in wanted if record.get(key) is not None]
     lead = str(context.unresolved["goal"].get("problem") or "")
     return Document(str(context.config["name"]), "mlframe: assessment", sections, lead).html().text
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital and a full stop; a name in quotes keeps its own."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _effect(record: Mapping[str, Any]) -> str:
