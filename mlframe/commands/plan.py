@@ -137,10 +137,10 @@ READERS = {
     "labeler": {"label"},
     "splitter": {"split"},
     "explorer": {"explore"},
-    "featurizer": {"fit"},
+    "featurizer": {"fit", "assess"},
     "model": {"fit"},
     "ensembler": {"fit"},
-    "evaluators": {"score"},
+    "evaluators": {"score", "assess", "scope"},
     "reporters": {"report"},
     "level": {"register"},
 }
