@@ -41,21 +41,25 @@ def sizes_of(rows: int, count: int, least: int) -> list[int]:
 
 
 def fit_power_law(rows: Array, errors: Array) -> PowerLaw:
-    """Fit by least squares: for each exponent of a grid the best floor and scale are known in closed form.
+    """Fit by least squares, each size weighted by its rows, since errors after few rows vary more.
+
+    For each exponent of a grid the best floor and scale are known in closed form.
 
     Args:
-        rows: numbers of rows, shape (sizes,), at least two different ones.
+        rows: numbers of rows, shape (sizes,), ascending, at least two different ones.
         errors: shape (sizes,).
     """
+    weight = rows / rows.sum()
     shape = (rows / rows[-1])[None, :] ** -EXPONENTS[:, None]
-    spread = shape - shape.mean(axis=1, keepdims=True)
-    scale = (spread * errors).sum(axis=1) / (spread**2).sum(axis=1)
-    floor = errors.mean() - scale * shape.mean(axis=1)
+    middle, usual = shape @ weight, float(errors @ weight)
+    spread = shape - middle[:, None]
+    scale = ((spread * errors) @ weight) / (spread**2 @ weight)
+    floor = usual - scale * middle
     flat, sunk = scale < 0, floor < 0  # more rows never hurt, and no error is below 0
-    scale = np.where(sunk, (shape * errors).sum(axis=1) / (shape**2).sum(axis=1), scale)
+    scale = np.where(sunk, ((shape * errors) @ weight) / (shape**2 @ weight), scale)
     floor = np.where(sunk, 0.0, floor)
-    scale, floor = np.where(flat, 0.0, scale), np.where(flat, errors.mean(), floor)
-    off = ((floor[:, None] + scale[:, None] * shape - errors) ** 2).sum(axis=1)
+    scale, floor = np.where(flat, 0.0, scale), np.where(flat, usual, floor)
+    off = (floor[:, None] + scale[:, None] * shape - errors) ** 2 @ weight
     at = int(np.argmin(off))
     exponent = float(EXPONENTS[at])
     return PowerLaw(float(floor[at]), float(scale[at]) * float(rows[-1]) ** exponent, exponent)
@@ -85,7 +89,7 @@ def extrapolate(
         laws.append(fit_power_law(rows, folds + random.choice(missed, len(rows)) * random.choice([-1, 1], len(rows))))
     spread = np.array([other.at(np.asarray(wanted)) for other in laws])
     ends = np.quantile(spread, [0.025, 0.975], axis=0)
-    values = law.at(np.asarray(wanted))
+    values = np.minimum(law.at(np.asarray(wanted)), errors[:, -1].mean())  # more rows are not worse than those of today
     return law, [(float(v), float(min(l, v)), float(max(h, v))) for v, l, h in zip(values, *ends, strict=True)], laws  # noqa: E741
 
 

@@ -84,8 +84,8 @@ def judge(seen: Evidence) -> dict[str, Any]:
     stops: list[str] = []
     waits: list[str] = []
     goes: list[str] = []
-    for text in seen.leaks:
-        stops.append(f"the figures cannot be believed: {text}")
+    if seen.leaks:
+        stops.append(f"the figures cannot be believed: {'; '.join(seen.leaks)}")
     sign = 1.0 if seen.better == "higher" else -1.0
     best = max(seen.scores, key=lambda name: sign * seen.scores[name][0], default=None)
     if best is not None:

@@ -192,7 +192,7 @@ def feasibility(context: Any, step: Assess, findings: Sequence[Mapping[str, Any]
 def _trials(bench: Bench, step: Assess) -> list[Trial]:
     """Let every simple way predict every fold."""
     classes = len(bench.learning.classes)
-    usual = Trial(TRIVIAL[0], "says the shares of the classes, or the mean")
+    usual = Trial(TRIVIAL[0], "says the shares of the classes" if classes else "says the mean")
     last = Trial(TRIVIAL[1], "says what the row before in time was, if that is known by then")
     question = Trial("one question", "asks one question about one column")
     models = {name: Trial(name, f"model {node['name']}") for name, node in step.models.items()}
@@ -323,6 +323,10 @@ def _curve(bench: Bench, step: Assess, learner: Trial, target: float | None) -> 
         f"{metric.name} {record['scores'][-1]:.4g} with {round(whole):,} rows; ten times as many would give about "
         f"{farthest['value']:.4g} ({farthest['low']:.4g} to {farthest['high']:.4g})"
     )
+    if law.scale == 0:
+        record["text"] = (
+            f"{metric.name} {record['scores'][-1]:.4g} with {round(whole):,} rows, and no steady gain from fewer rows to more"
+        )
     if target is not None:
         error = 1 - target if higher else target
         record["needed"] = rows_needed(law, error, round(whole))
