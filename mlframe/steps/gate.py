@@ -47,16 +47,16 @@ class Gate(Step):
         targets = context.config["goal"].get("targets") or {}
         checks = [target_check(name, wanted, figures.get(name), declared, part) for name, wanted in targets.items()]
         metric = inputs["scores"]["metric"]
-        if part == "holdout":
-            champion = champion_check(context, metric, declared[metric], learning, inputs)
-            if champion:
-                checks.append(champion)
         baseline = context.config["goal"].get("baseline")
         if isinstance(baseline, int | float):
             checks.append(baseline_check(float(baseline), figures.get(metric), declared[metric], part))
         leaks = leak_check(inputs["assessment"])
         if leaks:
             checks.append(leaks)
+        if part == "holdout":
+            champion = champion_check(context, metric, declared[metric], learning, inputs)
+            if champion:
+                checks.append(champion)
         passed = all(check["passed"] is not False for check in checks)
         if not targets:
             context.say("goal.targets is empty: there is no target to meet")
