@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mlframe.stats.bootstrap import Estimate, estimate_means
 
-__all__ = ["Worth", "best_threshold", "worth_of_decisions", "worth_of_values"]
+__all__ = ["Worth", "paying_threshold", "worth_of_decisions", "worth_of_values"]
 
 Array = npt.NDArray[Any]
 
@@ -36,7 +36,7 @@ class Worth:
     gain: Estimate
 
 
-def best_threshold(prices: Mapping[str, float]) -> float:
+def paying_threshold(prices: Mapping[str, float]) -> float:
     """Return the probability from which acting pays, for probabilities that can be taken at their word.
 
     0 when acting always pays, above 1 when it never does (Elkan 2001).

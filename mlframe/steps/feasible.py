@@ -16,7 +16,7 @@ from mlframe.feasibility.noise import doubtful_labels, doubtful_values
 from mlframe.feasibility.rules import ask_one_question, repeat_last
 from mlframe.feasibility.verdict import Evidence, judge, smallest_effect
 from mlframe.pipeline import Learning, Member, as_predictions, fit_estimator, wants_of
-from mlframe.stats.money import best_threshold
+from mlframe.stats.money import paying_threshold
 from mlframe.steps.records import declared_figures
 from mlframe.steps.score import mean_of, the_metric
 from mlframe.steps.split import unpack
@@ -244,7 +244,7 @@ def _value(bench: Bench, best: Trial) -> dict[str, Any] | None:
     usual = median_of(learning, bench.labels["target"], bench.cut.development)
     config = bench.context.config
     said = Predictions(frame, learning.task, learning.classes, "folds")
-    threshold = best_threshold(config["goal"].get("value") or {}) if learning.classes else None
+    threshold = paying_threshold(config["goal"].get("value") or {}) if learning.classes else None
     found = worth_record(config, said, usual, threshold=threshold)
     if found is not None and threshold is not None:
         found["threshold"] = threshold
