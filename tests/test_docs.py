@@ -18,7 +18,7 @@ PAPERS = sorted(
 )
 # docs/writing-plugins.md and the examples are followed to the letter by tests/test_examples.py.
 WALKED = [ROOT / "README.md", ROOT / "docs/configuring.md", ROOT / "docs/evaluating.md"]
-TASKS = ("predict",)
+TASKS = ("predict", "scope", "assess")
 COMMANDS_OF_ALL = ("plan", "why", "plugins", "doctor", "--help", "runs", "versions", "promote", "rollback", "history")
 FAST = ("experiment=quick", "model=dummy", "evaluators=[classification]", "reporters=[]", "trackers=[]")
 

@@ -137,8 +137,10 @@ def show(overrides: list[str], plan: dict[str, Any]) -> None:
     }
     print("job: " + (" ".join(overrides) or "(defaults)"))
     print("  " + "  ".join(f"{key}={value}" for key, value in sorted(read.items())))
-    goal = {key: value for key, value in config["goal"].items() if value not in (None, {})}
-    print("  goal: " + (", ".join(f"{key} {value}" for key, value in goal.items()) or "nothing said"))
+    goal = {key: value for key, value in config["goal"].items() if value not in (None, {}, [])}
+    print("  goal: " + ("" if goal else "nothing said"))
+    for key, value in goal.items():
+        print(f"    {key}: {'; '.join(map(str, value)) if isinstance(value, list) else value}")
     if plan["sample"]:
         columns = plan["sample"]["columns"]
         print(f"  sample: {plan['sample']['rows']:,} rows, the schema accepts them")
@@ -155,10 +157,10 @@ READERS = {
     "labeler": {"label"},
     "splitter": {"split"},
     "explorer": {"explore"},
-    "featurizer": {"fit"},
+    "featurizer": {"fit", "assess"},
     "model": {"fit"},
     "ensembler": {"fit"},
-    "evaluators": {"score"},
+    "evaluators": {"score", "assess", "scope"},
     "reporters": {"report"},
     "level": {"register"},
 }

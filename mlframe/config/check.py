@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlframe.config.goal import check_figures, check_goal
 from mlframe.config.schema import CHOICES, Config, entries, pick, plain
 from mlframe.config.search import options as group_options
 from mlframe.config.types import Composed
@@ -50,6 +51,9 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
     if steps.get("ingest") is not None and not pick(raw, "data.source"):
         hint = f"pick data=…: {', '.join(group_options('data'))}; data=csv data.source.path=FILE reads your own"
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
+    if steps.get("scope") is not None and not raw.get("data"):
+        hint = f"the goal comes with the data; pick data=…: {', '.join(group_options('data'))}, or a file of your own"
+        return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     if steps.get("predict") is not None and not raw.get("data"):
         hint = (
             f"pick the data that the model learned from; its schema checks the rows: {', '.join(group_options('data'))}"
@@ -85,8 +89,10 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
             errors.extend(_bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None))
     errors.extend(_check_limits(config))
     figures = changed is None or any(name.startswith(("goal.", "evaluators.")) for name in changed)
-    if not errors and figures and "score" in config["task"]["steps"]:
-        errors.extend(_check_figures(plugins, config))
+    if figures:
+        errors.extend(check_goal(config["goal"]))
+    if not errors and figures and "evaluators" in _used(plugins, steps):
+        errors.extend(check_figures(plugins, config))
     return [_from_command_line(composed, error) for error in errors]
 
 
@@ -161,24 +167,6 @@ def _check_threshold(config: Mapping[str, Any]) -> Iterator[MlframeError]:
         yield ConfigError("fit.threshold=value needs goal.value", where="fit.threshold", hint=hint)
 
 
-def _check_figures(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[MlframeError]:
-    """Find figures of the goal that no evaluator of the run declares; while the task is unknown, for any task."""
-    goal = config["goal"]
-    named = {f"goal.targets.{name}": name for name in goal.get("targets") or {}}
-    if goal.get("metric"):
-        named["goal.metric"] = goal["metric"]
-    if not named:
-        return
-    task = goal.get("task")
-    built = [plugins.registry.create("evaluators", entry) for _, entry in entries(config.get("evaluators"))]
-    declared = {figure.name for item in built for figure in item.declares() if task is None or task in figure.tasks}
-    kind = f"figure for {task}" if task else "figure"
-    remedy = None if declared else "no evaluator is picked: evaluators=[classification,regression]"
-    for key, name in named.items():
-        if name not in declared:
-            yield UnknownNameError.from_name(kind, name, declared, where=key, remedy=remedy)
-
-
 def _from_command_line(composed: Composed, error: MlframeError) -> MlframeError:
     """Say which override set a refused value, when one did."""
     origin = _origin(composed, error.where) if error.where else None
@@ -236,7 +224,10 @@ def _remedy(key: str) -> str | None:
         node = get_type_hints(node).get(part) if is_dataclass(node) else None
     words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
     if get_origin(node) is dict:
-        return "give names with numbers, such as {roc_auc: 0.9}"
+        example = "{tp: 80, fp: -10}" if part == "value" else "{roc_auc: 0.9}"
+        return f"give names with numbers, such as {example}"
+    if get_origin(node) is list:
+        return "give a list, such as [one, two]"
     kinds = [kind for kind in get_args(node) or (node,) if kind is not type(None)]
     names = [words[kind.__name__] for kind in kinds if getattr(kind, "__name__", "") in words]
     return f"give it {' or '.join(names)}" if names else None

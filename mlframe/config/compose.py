@@ -75,7 +75,7 @@ def job_config(config: DictConfig, choices: Mapping[str, Any], overrides: Sequen
 def opened(line: str) -> str:
     """Let open mappings take new keys without a plus sign."""
     key = line.partition("=")[0]
-    return f"++{line}" if any(key.startswith(f"{path}.") for path in OPEN) else line
+    return f"++{line}" if any(f"{key}.".startswith(f"{path}.") for path in OPEN) else line
 
 
 def parse(overrides: Sequence[str]) -> tuple[list[Override], list[MlframeError]]:

@@ -22,6 +22,7 @@ OPEN = (
     "ensembler.members",
     "ensembler.weights",
     "goal.targets",
+    "goal.value",
     "model.params",
     "sweep.space",
 )
@@ -38,11 +39,30 @@ class Goal:
     """Types of `goal`."""
 
     problem: str | None = None
+    pain_points: list[str] = field(default_factory=list)
+    stakeholders: list[str] = field(default_factory=list)
     owner: str | None = None
+    systems: list[str] = field(default_factory=list)
+    process: str | None = None
+    process_cost: float | None = None
+    volume: float | None = None
+    integration: str | None = None
     task: str | None = None
     positive: Any = None
     metric: str | None = None
     targets: dict[str, float] = field(default_factory=dict)
+    baseline: Any = None
+    value: dict[str, float] = field(default_factory=dict)
+    currency: str | None = None
+    deadline: str | None = None
+    review: str | None = None
+
+
+@dataclass
+class Assess:
+    """Types of `assess`."""
+
+    accept: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -113,6 +133,7 @@ class Config:
     name: str | None = None
     seed: int = 0
     goal: Goal = field(default_factory=Goal)
+    assess: Assess = field(default_factory=Assess)
     fit: Fit = field(default_factory=Fit)
     gate: Gate = field(default_factory=Gate)
     resources: Resources = field(default_factory=Resources)

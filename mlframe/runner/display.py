@@ -96,7 +96,7 @@ def summary_table(rows: Sequence[tuple[str, str]], title: str) -> Any:
 
 def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the end-of-run table from a run's summary."""
-    rows: list[tuple[str, str]] = []
+    rows: list[tuple[str, str]] = [(name, text) for name, text in summary.get("lines") or ()]
     figures: Mapping[str, Mapping[str, Any]] = summary.get("figures") or {}
     metric = summary.get("metric")
     for part in ("folds", "holdout"):
@@ -109,6 +109,8 @@ def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.extend(
             (f"  {check['name']}", f"{marks[check['passed']]}: {check['evidence']}") for check in gate["checks"]
         )
+        if gate.get("value"):
+            rows.append(("value", gate["value"]["text"]))
     for name, files in (summary.get("report") or {}).items():
         rows.append((f"report ({name})", files[0] if files else "nothing written"))
     rows.extend((f"tracker ({name})", str(address)) for name, address in (summary.get("trackers") or {}).items())

@@ -21,6 +21,7 @@ LIFECYCLE = (
     "split",
     "explore",
     "assess",
+    "advise",
     "fit",
     "score",
     "refit",

@@ -41,11 +41,13 @@ class RuleSplitter(Splitter):
         folds: number of folds.
         holdout: share of the rows that only the final evaluation reads; 0 for none.
         seed: seed of every random choice.
+        repeats: how often the folds are cut, each time from another shuffle (repeated cross-validation): folds times
+            repeats pairs, in which each development row is validated once a repeat.
     """
 
     least_folds = 2
 
-    def __init__(self, folds: int = 5, holdout: float = 0.2, seed: int = 0) -> None:
+    def __init__(self, folds: int = 5, holdout: float = 0.2, seed: int = 0, repeats: int = 1) -> None:
         if folds < self.least_folds:
             raise ConfigError(
                 f"splitter.folds must be {self.least_folds} or more", value=folds, where="splitter.folds",
@@ -54,14 +56,20 @@ class RuleSplitter(Splitter):
         self.folds = folds
         self.holdout = check_share("holdout", holdout, zero=True)
         self.seed = seed
+        if repeats < 1:
+            raise ConfigError(
+                "splitter.repeats must be 1 or more", value=repeats, where="splitter.repeats",
+                hint="1 cuts the folds once; 3 cuts them three times, each time from another shuffle",
+            )  # fmt: skip
+        self.repeats = repeats
 
     @abstractmethod
     def part(self, table: Table, target: Array, task: str, rows: Array, share: float, salt: int) -> tuple[Array, Array]:
         """Cut `rows` in two by the rule: (rest, part of about `share`); gaps belong to neither."""
 
     @abstractmethod
-    def pairs(self, table: Table, target: Array, task: str, rows: Array) -> Sequence[tuple[Array, Array]]:
-        """Return the folds over `rows`."""
+    def pairs(self, table: Table, target: Array, task: str, rows: Array, repeat: int) -> Sequence[tuple[Array, Array]]:
+        """Return the folds over `rows`, 0 <= repeat < repeats."""
 
     def check(self, table: Table, target: Array, task: str) -> None:
         """Refuse rows that this rule cannot cut; a subclass adds its own reasons.
@@ -104,7 +112,11 @@ class RuleSplitter(Splitter):
                     where="splitter.holdout",
                     hint="give more rows, another share, or a smaller gap",
                 )
-        folds = tuple((_sorted(train), _sorted(valid)) for train, valid in self.pairs(table, target, task, rows))
+        folds = tuple(
+            (_sorted(train), _sorted(valid))
+            for repeat in range(self.repeats)
+            for train, valid in self.pairs(table, target, task, rows, repeat)
+        )
         for number, (train, valid) in enumerate(folds, 1):
             if len(train) == 0 or len(valid) == 0:
                 raise DataError(
@@ -136,9 +148,9 @@ class RuleSplitter(Splitter):
             )
         return _sorted(train), _sorted(stop)
 
-    def random(self, salt: int) -> np.random.Generator:
+    def random(self, salt: int, repeat: int = 0) -> np.random.Generator:
         """Return the generator for one purpose: 0 the holdout, 1 the folds, 2 early stopping."""
-        return np.random.default_rng([self.seed, salt])
+        return np.random.default_rng([self.seed, salt, repeat])
 
 
 def class_name(table: Table, target: Array, code: int) -> str:

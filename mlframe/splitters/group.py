@@ -28,10 +28,11 @@ class GroupSplitter(RuleSplitter):
         holdout: share of the rows that only the final evaluation reads; 0 for none. Groups of random order that fit
             into the share are held out, at least one.
         seed: seed of every random choice.
+        repeats: how often the folds are cut, each time from another shuffle; the holdout stays the same.
     """
 
-    def __init__(self, folds: int = 5, holdout: float = 0.2, seed: int = 0) -> None:
-        super().__init__(folds, holdout, seed)
+    def __init__(self, folds: int = 5, holdout: float = 0.2, seed: int = 0, repeats: int = 1) -> None:
+        super().__init__(folds, holdout, seed, repeats)
 
     def check(self, table: Table, target: Array, task: str) -> None:
         """Refuse tables without a usable group column.
@@ -67,12 +68,14 @@ class GroupSplitter(RuleSplitter):
         mask = taken[groups]
         return rows[~mask], rows[mask]
 
-    def pairs(self, table: Table, target: Array, task: str, rows: Array) -> Sequence[tuple[Array, Array]]:
-        """Deal whole groups out to the folds."""
+    def pairs(self, table: Table, target: Array, task: str, rows: Array, repeat: int) -> Sequence[tuple[Array, Array]]:
+        """Deal whole groups out to the folds, each to the one with the fewest rows."""
         _, groups = np.unique(_groups(table)[rows], return_inverse=True)
         sizes = np.bincount(groups)
-        order = self.random(1).permutation(len(sizes))
-        order = order[np.argsort(-sizes[order], kind="stable")]
+        order = self.random(1, repeat).permutation(len(sizes))
+        if repeat == 0:
+            order = order[np.argsort(-sizes[order], kind="stable")]
+        # Later repeats keep the random order: largest first would cut groups of different sizes the same way again.
         fold_of, load = np.zeros(len(sizes), dtype=np.intp), np.zeros(self.folds, dtype=np.intp)
         for group in order:
             fold_of[group] = np.argmin(load)

@@ -39,6 +39,6 @@ class HoldoutSplitter(RuleSplitter):
         mask = even_share(labels, share, self.random(salt))
         return rows[~mask], rows[mask]
 
-    def pairs(self, table: Table, target: Array, task: str, rows: Array) -> Sequence[tuple[Array, Array]]:
+    def pairs(self, table: Table, target: Array, task: str, rows: Array, repeat: int) -> Sequence[tuple[Array, Array]]:
         """Return the only fold."""
         return [self.part(table, target, task, rows, self.valid, 1)]

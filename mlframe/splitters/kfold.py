@@ -23,10 +23,11 @@ class KFoldSplitter(RuleSplitter):
         folds: number of folds, 2 or more.
         holdout: share of the rows that only the final evaluation reads; 0 for none.
         seed: seed of every random choice.
+        repeats: how often the folds are cut, each time from another shuffle; the holdout stays the same.
     """
 
-    def __init__(self, folds: int = 5, holdout: float = 0.2, seed: int = 0) -> None:
-        super().__init__(folds, holdout, seed)
+    def __init__(self, folds: int = 5, holdout: float = 0.2, seed: int = 0, repeats: int = 1) -> None:
+        super().__init__(folds, holdout, seed, repeats)
 
     def strata(self, table: Table, target: Array, task: str, rows: Array) -> Array:
         """Return the stratum of each of `rows`; one for all here."""
@@ -37,7 +38,7 @@ class KFoldSplitter(RuleSplitter):
         mask = even_share(self.strata(table, target, task, rows), share, self.random(salt))
         return rows[~mask], rows[mask]
 
-    def pairs(self, table: Table, target: Array, task: str, rows: Array) -> Sequence[tuple[Array, Array]]:
+    def pairs(self, table: Table, target: Array, task: str, rows: Array, repeat: int) -> Sequence[tuple[Array, Array]]:
         """Deal the rows out to the folds."""
-        fold = even_folds(self.strata(table, target, task, rows), self.folds, self.random(1))
+        fold = even_folds(self.strata(table, target, task, rows), self.folds, self.random(1, repeat))
         return [(rows[fold != number], rows[fold == number]) for number in range(self.folds)]

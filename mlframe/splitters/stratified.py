@@ -25,10 +25,11 @@ class StratifiedSplitter(KFoldSplitter):
         holdout: share of the rows that only the final evaluation reads; 0 for none.
         bins: parts of the target in regression.
         seed: seed of every random choice.
+        repeats: how often the folds are cut, each time from another shuffle; the holdout stays the same.
     """
 
-    def __init__(self, folds: int = 5, holdout: float = 0.2, bins: int = 10, seed: int = 0) -> None:
-        super().__init__(folds, holdout, seed)
+    def __init__(self, folds: int = 5, holdout: float = 0.2, bins: int = 10, seed: int = 0, repeats: int = 1) -> None:
+        super().__init__(folds, holdout, seed, repeats)
         if bins < 1:
             raise ConfigError("splitter.bins must be 1 or more", value=bins, where="splitter.bins")
         self.bins = bins

@@ -76,7 +76,7 @@ class TimeSplitter(RuleSplitter):
         at = _boundary(times, len(rows) - round(len(rows) * share))
         return rows[: self._until(times, at)], rows[at:]
 
-    def pairs(self, table: Table, target: Array, task: str, rows: Array) -> Sequence[tuple[Array, Array]]:
+    def pairs(self, table: Table, target: Array, task: str, rows: Array, repeat: int) -> Sequence[tuple[Array, Array]]:
         """Return expanding windows."""
         times = self._times(table)[rows]
         order = np.argsort(times, kind="stable")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlframe.stats.associations import cramers_v, quantile_bins
-from mlframe.stats.bootstrap import Difference, Estimate, estimate, paired_bootstrap
+from mlframe.stats.bootstrap import Difference, Estimate, estimate, estimate_means, paired_bootstrap
 from mlframe.stats.calibrating import best_threshold, calibrate, fit_calibration
 from mlframe.stats.comparison import MeanEstimate, PairedComparison, corrected_mean, holm, paired_comparison
 from mlframe.stats.curves import calibration_bins, confusion, precision_recall_points, roc_points, threshold_rows
@@ -34,6 +34,7 @@ __all__ = [
     "corrected_mean",
     "cramers_v",
     "estimate",
+    "estimate_means",
     "figures",
     "fit_calibration",
     "group_errors",

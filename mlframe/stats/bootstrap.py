@@ -9,16 +9,16 @@ than the interval says.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mlframe.stats.measures import Measure, Scores, figures
 
-__all__ = ["Difference", "Estimate", "estimate", "paired_bootstrap"]
+__all__ = ["Difference", "Estimate", "estimate", "estimate_means", "paired_bootstrap"]
 
 Array = npt.NDArray[Any]
 
@@ -161,15 +161,61 @@ def paired_bootstrap(
     return Difference(difference, ends[0] + shift, ends[1] + shift, values[0], values[1])
 
 
+def estimate_means(
+    columns: Mapping[str, Array], weight: Array | None = None, *, resamples: int = 1000, seed: int = 0
+) -> dict[str, Estimate]:
+    """Return the weighted mean of each column with its interval, from the same resamples of the rows.
+
+    Args:
+        columns: name to values, each of shape (rows,), at least one row.
+        weight: shape (rows,), None for equal weights.
+        resamples: number of resamples; 0 gives no intervals.
+        seed: equal seeds give equal intervals.
+    """
+    means = _Means(columns, weight)
+    exact = means(np.ones((1, means.units)))
+    if resamples <= 0:
+        return {name: Estimate(float(values[0])) for name, values in exact.items()}
+    rng = np.random.default_rng(seed)
+    drawn = _resample([_Means(columns, weight, _bundles(means.units, rng))], resamples, rng)[0]
+    return {name: Estimate(float(exact[name][0]), *(_ends(drawn[name]) or (None, None))) for name in columns}
+
+
+class _Resampled(Protocol):
+    """Numbers that are functions of resampling counts."""
+
+    units: int
+
+    def __call__(self, counts: Array) -> Mapping[str, Array]: ...
+
+
+class _Means:
+    """Weighted means of columns; see `mlframe.stats.measures.Measure` for units, bundles and counts."""
+
+    def __init__(self, columns: Mapping[str, Array], weight: Array | None, bundle: Array | None = None) -> None:
+        self.names = tuple(columns)
+        parts = np.stack([np.ones(len(next(iter(columns.values())))), *columns.values()], axis=1)
+        weighted = parts if weight is None else parts * weight[:, None]
+        self.units = len(parts) if bundle is None else int(bundle.max()) + 1
+        if bundle is not None:
+            weighted = np.stack([np.bincount(bundle, part, self.units) for part in weighted.T], axis=1)
+        self._sums = weighted
+
+    def __call__(self, counts: Array) -> dict[str, Array]:
+        sums = np.asarray(counts, dtype=np.float64) @ self._sums
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {name: sums[:, at] / sums[:, 0] for at, name in enumerate(self.names, 1)}
+
+
 def _bundles(rows: int, rng: np.random.Generator) -> Array | None:
     return rng.permutation(rows) % BUNDLES if rows > BUNDLED else None
 
 
-def _resample(measures: list[Measure], resamples: int, rng: np.random.Generator) -> list[dict[str, Array]]:
+def _resample(measures: Sequence[_Resampled], resamples: int, rng: np.random.Generator) -> list[dict[str, Array]]:
     """Return each measure's figures, shape (resamples,), for the same resamples."""
     units = measures[0].units
     block = max(1, CELLS // units)
-    parts: list[list[dict[str, Array]]] = [[] for _ in measures]
+    parts: list[list[Mapping[str, Array]]] = [[] for _ in measures]
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
         draws = rng.integers(0, units, size=(size, units)) + np.arange(size)[:, None] * units

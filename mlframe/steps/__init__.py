@@ -15,11 +15,14 @@ def mlframe_steps() -> list[Component]:
 
 
 _SUMMARIES = {
+    "scope": "asks whether the goal says enough to be met",
     "ingest": "reads the rows and gives each column its role and kind",
     "verify": "checks the rows",
     "label": "gives rows their target",
     "split": "cuts folds and holdout",
     "explore": "looks at the development rows",
+    "assess": "looks for leaks, and for whether it can work",
+    "advise": "tells people what the assessment says",
     "fit": "fits a featurizer and a model on each fold",
     "score": "judges the out-of-fold predictions",
     "refit": "fits what will be deployed",

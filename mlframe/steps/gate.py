@@ -1,4 +1,4 @@
-"""Asks whether the targets are met and the champion is matched; each answer comes with its evidence."""
+"""Asks whether targets, today's baseline and the champion are met, and what it is worth; each answer with its evidence."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mlframe.pipeline import Learning, Pipeline
 from mlframe.steps.records import declared_figures, figures_of
 from mlframe.steps.register import TRAINED_ROWS, row_digests
 from mlframe.steps.split import unpack
+from mlframe.steps.worth import median_of, worth_record
 from mlframe.table import Table
 
 LEAST_ROWS = 30
@@ -31,11 +32,12 @@ class Gate(Step):
     summary = "asks whether targets are met and the champion is matched"
     reads = ("goal", "gate", "evaluators")
     needs = ("scores", "evaluation", "holdout", "labelled", "labels", "learning", "split")
+    needs_if_present = ("assessment",)
     gives = {"verdict": "value"}
     cached = False  # the champion may have changed
 
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
-        """Compare the figures with the targets, and the challenger with the champion."""
+        """Compare the figures with the targets and today's, the challenger with the champion, and count the money."""
         learning = Learning.from_record(inputs["learning"])
         declared = declared_figures(context, learning.task)
         figures = figures_of(inputs["evaluation"]["figures"])
@@ -45,6 +47,12 @@ class Gate(Step):
         targets = context.config["goal"].get("targets") or {}
         checks = [target_check(name, wanted, figures.get(name), declared, part) for name, wanted in targets.items()]
         metric = inputs["scores"]["metric"]
+        baseline = context.config["goal"].get("baseline")
+        if isinstance(baseline, int | float):
+            checks.append(baseline_check(float(baseline), figures.get(metric), declared[metric], part))
+        leaks = leak_check(inputs["assessment"])
+        if leaks:
+            checks.append(leaks)
         if part == "holdout":
             champion = champion_check(context, metric, declared[metric], learning, inputs)
             if champion:
@@ -52,11 +60,41 @@ class Gate(Step):
         passed = all(check["passed"] is not False for check in checks)
         if not targets:
             context.say("goal.targets is empty: there is no target to meet")
-        return {"verdict": {"passed": passed, "part": part, "checks": checks}}
+        held = Predictions(inputs["holdout"], learning.task, learning.classes, "holdout")
+        usual = median_of(learning, inputs["labels"]["target"], unpack(inputs["split"]).development)
+        value = worth_record(context.config, held, usual)
+        if value:
+            context.say(value["text"])
+        return {"verdict": {"passed": passed, "part": part, "checks": checks, "value": value}}
 
     def summarize(self, **given: Any) -> Mapping[str, Any]:
         """Return the verdict."""
         return {"gate": given["verdict"]}
+
+
+def baseline_check(wanted: float, found: Interval | None, figure: Figure, part: str) -> dict[str, Any]:
+    """Compare the metric with what it is today."""
+    base = {"name": "better than today", "wanted": wanted, "better": figure.better}
+    if found is None:
+        evidence = f"{figure.name} could not be measured on the {part}"
+        return {**base, "passed": False, "value": None, "evidence": evidence}
+    passed = found.value > wanted if figure.better == "higher" else found.value < wanted
+    evidence = f"{part} {figure.name} {found.value:.4g}; goal.baseline is {wanted:g}"
+    if passed and found.low is not None and found.high is not None and found.low <= wanted <= found.high:
+        evidence += f" (the 95 % interval {found.low:.4g} to {found.high:.4g} holds it)"
+    return {**base, "passed": bool(passed), "value": found.value, "evidence": evidence}
+
+
+def leak_check(assessment: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Say no to figures that a leak may have made; None when nobody looked for leaks."""
+    if not assessment or "findings" not in assessment:
+        return None
+    base = {"name": "no leak", "value": None, "wanted": None, "better": "higher"}
+    open_ones = [item for item in assessment["findings"] if item["severity"] == "problem"]
+    if not open_ones:
+        return {**base, "passed": True, "evidence": "the leakage checks found nothing that is not accepted"}
+    evidence = "; ".join(f"{item['text']} (if this is no leak: {item['accept']})" for item in open_ones)
+    return {**base, "passed": False, "evidence": evidence}
 
 
 def target_check(

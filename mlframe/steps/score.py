@@ -41,7 +41,8 @@ class Score(Step):
             said = Predictions(frame, learning.task, learning.classes, "folds")
             judged = Judged(said, pictures=False, intervals=context.until is None)
             folds.append({name: value for judge in judges for name, value in judge.evaluate(judged).figures.items()})
-        figures = {name: mean_of([fold[name] for fold in folds if name in fold]) for name in declared}
+        repeats = oof.height / max(oof["row_id"].n_unique(), 1)
+        figures = {name: mean_of([fold[name] for fold in folds if name in fold], repeats) for name in declared}
         return {
             "scores": {
                 "metric": metric,
@@ -64,10 +65,15 @@ class Score(Step):
         }
 
 
-def mean_of(values: Sequence[Interval]) -> Interval | None:
-    """Return the mean over folds; the folds' rows are distinct, so half-widths combine in quadrature.
+def mean_of(values: Sequence[Interval], repeats: float = 1.0) -> Interval | None:
+    """Return the mean over folds; the rows of folds are distinct, so half-widths combine in quadrature.
 
     Scores of different folds come from different models and are never ranked against each other.
+
+    Args:
+        values: one a fold.
+        repeats: how often each row was validated. Cutting the same rows again adds no rows: the interval is that of
+            one repeat, while the mean is steadier.
     """
     if not values:
         return None
@@ -76,8 +82,9 @@ def mean_of(values: Sequence[Interval]) -> Interval | None:
     known = [value for value in values if value.low is not None and value.high is not None]
     if len(known) < count:
         return Interval(mean)
-    below = math.sqrt(sum((value.value - float(value.low or 0.0)) ** 2 for value in known)) / count
-    above = math.sqrt(sum((float(value.high or 0.0) - value.value) ** 2 for value in known)) / count
+    share = math.sqrt(repeats) / count
+    below = math.sqrt(sum((value.value - float(value.low or 0.0)) ** 2 for value in known)) * share
+    above = math.sqrt(sum((float(value.high or 0.0) - value.value) ** 2 for value in known)) * share
     return Interval(mean, mean - below, mean + above)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workbench import FAST, TABLE, Bench, finish, nothing_kept, refused, spawn
+from workbench import FAST, TABLE, Bench, finish, make_csv, nothing_kept, refused, spawn
 
 from mlframe.testing.plugin import CliResult
 
@@ -28,6 +28,26 @@ def count(result: CliResult) -> int:
 
 
 # -------------------------------------------------------------------------------------------------- overrides
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["goal.task=binary", "goal.metric=rmse"], ("no figure for binary 'rmse'", "roc_auc")),
+        (["goal.task=regression", "goal.targets.roc_auc=0.9"], ("no figure for regression 'roc_auc'", "rmse")),
+        (["goal.task=binary", "goal.value.error=1"], ("no outcome of a binary task 'error'", "fn, fp, tn, tp")),
+        (["goal.task=regression", "goal.value.tp=1"], ("no outcome of a regression task 'tp'", "error")),
+        (["goal.task=multiclass", "goal.value.tp=1"], ("outcomes, which a multiclass task does not have",)),
+    ],
+)
+def test_a_goal_must_suit_its_task(bench: Bench, overrides: list[str], words: tuple[str, ...]):
+    refused(bench.train(*overrides), *words)
+    nothing_kept(bench, runs=0)
+
+
+def test_outcomes_of_another_task_are_refused_once_the_task_is_known(bench: Bench):
+    bench.write(make_csv())
+    refused(bench.train("goal.value.error=1"), "no outcome of a binary task 'error'", "fn, fp, tn, tp")
 
 
 def test_several_mistakes_are_all_shown(bench: Bench):
@@ -75,6 +95,17 @@ def test_keys_of_an_option_that_nobody_can_guess_are_not_judged(bench: Bench):
         ("goal.metric=roc_acu", ("no figure 'roc_acu'", "did you mean 'roc_auc'", "accuracy, average_precision")),
         ("goal.targets.roc_acu=0.9", ("no figure 'roc_acu'", "did you mean 'roc_auc'")),
         ("goal.targets.roc_auc=high", ("goal.targets", "'high'", "{roc_auc: 0.9}")),
+        ("goal.problme=x", ("'goal.problme'", "did you mean goal.problem?")),
+        ("goal.deadline=tomorrow", ("goal.deadline is no date", "'tomorrow'", "2027-06-30")),
+        ("goal.review=2027-13-01", ("goal.review is no date", "'2027-13-01'")),
+        ("goal.stakeholders=sales", ("goal.stakeholders", "'sales'", "[one, two]")),
+        ("goal.process_cost=much", ("goal.process_cost", "'much'", "a number")),
+        ("goal.volume=-5", ("goal.volume must be above 0", "-5")),
+        ("goal.baseline=[1,2]", ("goal.baseline must be a number", "[1, 2]")),
+        ("goal.value.tpp=3", ("no outcome 'tpp'", "did you mean 'tp'", "command line: goal.value.tpp=3")),
+        ("goal.value={tp: much}", ("goal.value", "'much'", "{tp: 80, fp: -10}")),
+        ("goal.value={tp: 1, error: 2}", ("goal.value mixes outcomes of classes",)),
+        ("goal.value.error=-2", ("goal.value.error must be 0 or more", "-2", "one unit of absolute error")),
         ("seed=1,2", ("A sweep over seed needs --multirun", "seed=1,2")),
         ("name=[1,", ("Not an override: 'name=[1,'", "key=value")),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from mlframe.config.schema import Goal
 from mlframe.contracts import Source, Splitter
 from mlframe.datasets import DATASETS
 from mlframe.plugins import load_plugins
@@ -29,8 +31,7 @@ def composed(tmp_path: Path) -> Any:
     """Compose a data file over a small primary config that only has the groups tested here."""
     (tmp_path / "primary.yaml").write_text(
         "defaults:\n  - _self_\n  - labeler: column\n  - splitter: stratified\n  - validators: [pandera]\n  - data: null\n"
-        "seed: 0\ngoal: {problem: null, owner: null, task: null, positive: null, metric: null, targets: {}}\n"
-        "hydra: {searchpath: ['pkg://mlframe.conf']}\n"
+        "seed: 0\n" + yaml.safe_dump({"goal": asdict(Goal())}) + "hydra: {searchpath: ['pkg://mlframe.conf']}\n"
     )
 
     def run(*overrides: str) -> dict[str, Any]:

@@ -135,6 +135,7 @@ def test_plan_trains_nothing_and_names_what_the_cache_answers(workspace: Workspa
         "label",
         "split",
         "explore",
+        "assess",
     }
     assert runs(workspace) == before
     # What a plan says is what a run does.

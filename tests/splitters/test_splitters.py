@@ -92,6 +92,43 @@ def test_every_development_row_is_validated_once(name: str, count: int, seed: in
         assert len(train) + len(part) == len(split.development)
 
 
+@pytest.mark.parametrize("name", ["kfold", "stratified", "group"])
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(80, 300), seed=st.integers(0, 9), repeats=st.integers(2, 4))
+def test_repeats_cut_the_same_development_rows_again(name: str, count: int, seed: int, repeats: int) -> None:
+    data, target = make(count, seed=seed)
+    once = SPLITTERS[name](seed).split(data, target, "binary")
+    split = SPLITTERS[name](seed, repeats=repeats).split(data, target, "binary")
+    check_no_overlap(split, count)
+    assert len(split.folds) == 3 * repeats
+    assert np.array_equal(split.holdout, once.holdout)
+    for one, other in zip(once.folds, split.folds, strict=False):  # the first repeat is the cut without repeats
+        assert np.array_equal(one[1], other[1])
+    label = data.frame["g"].to_numpy()
+    for repeat in range(repeats):
+        folds = split.folds[3 * repeat : 3 * repeat + 3]
+        assert np.array_equal(np.sort(np.concatenate([valid for _, valid in folds])), split.development)
+        if name == "group":
+            assert all(not np.intersect1d(label[train], label[valid]).size for train, valid in folds)
+        if repeat:
+            assert any(not np.array_equal(a[1], b[1]) for a, b in zip(folds, once.folds, strict=True))
+
+
+def test_groups_of_different_sizes_are_cut_otherwise_in_a_repeat() -> None:
+    groups = np.repeat(np.arange(12), np.arange(5, 17))
+    data = table({"y": "target", "g": "group"}, y=["a", "b"] * (len(groups) // 2), g=groups)
+    target = np.arange(len(groups)) % 2
+    split = GroupSplitter(folds=3, holdout=0.0, repeats=2).split(data, target, "binary")
+    first, second = ({tuple(valid) for _, valid in split.folds[at : at + 3]} for at in (0, 3))
+    assert first != second
+
+
+@pytest.mark.parametrize("kind", [KFoldSplitter, StratifiedSplitter, GroupSplitter])
+def test_repeats_below_one_are_refused(kind: Any) -> None:
+    with pytest.raises(ConfigError, match=r"splitter\.repeats"):
+        kind(repeats=0)
+
+
 @pytest.mark.parametrize("name", ["holdout", "kfold", "stratified", "group"])
 def test_another_seed_cuts_otherwise(name: str) -> None:
     data, target = make(200)

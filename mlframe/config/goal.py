@@ -1,0 +1,109 @@
+"""Checks the goal before any data is read: figures that someone measures, dates that are dates, money that adds up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from mlframe.config.schema import entries
+from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError
+from mlframe.plugins import Plugins
+
+if TYPE_CHECKING:
+    from mlframe.contracts import Figure
+
+__all__ = ["OUTCOMES", "check_figures", "check_goal", "check_value", "declared_by"]
+
+OUTCOMES: Mapping[str, tuple[str, ...]] = {"binary": ("tp", "fp", "tn", "fn"), "regression": ("error",)}
+"""Keys of `goal.value` for each learning task that has a value."""
+
+
+def check_goal(goal: Mapping[str, Any]) -> Iterator[MlframeError]:
+    """Find values of the goal that mean nothing, whatever the data."""
+    for key in ("deadline", "review"):
+        if goal.get(key) is not None:
+            try:
+                date.fromisoformat(str(goal[key]))
+            except ValueError:
+                yield ParameterError(
+                    f"goal.{key} is no date",
+                    value=goal[key],
+                    where=f"goal.{key}",
+                    hint="write year, month and day: 2027-06-30",
+                )
+    baseline = goal.get("baseline")
+    if baseline is not None and (isinstance(baseline, bool) or not isinstance(baseline, str | int | float)):
+        yield ParameterError(
+            "goal.baseline must be a number (the metric as it is today) or words",
+            value=baseline,
+            where="goal.baseline",
+        )
+    for key in ("process_cost", "volume"):
+        amount = goal.get(key)
+        if amount is not None and not (amount > 0 and math.isfinite(amount)):
+            yield ParameterError(f"goal.{key} must be above 0", value=amount, where=f"goal.{key}")
+    yield from check_value(goal, goal.get("task"))
+
+
+def check_value(goal: Mapping[str, Any], task: str | None) -> Iterator[MlframeError]:
+    """Find outcomes that the task does not have; while the task is unknown, that no task has.
+
+    Args:
+        goal: the config's goal.
+        task: the learning task, None while it is unknown.
+    """
+    value: Mapping[str, float] = goal.get("value") or {}
+    if not value:
+        return
+    if task is not None and task not in OUTCOMES:
+        yield ConfigError(
+            f"goal.value speaks of outcomes, which a {task} task does not have",
+            value=dict(value),
+            where="goal.value",
+            hint="leave it out: '~goal.value'; binary tasks take tp, fp, tn, fn, regression takes error",
+        )
+        return
+    known = tuple(name for known, names in OUTCOMES.items() if task in (None, known) for name in names)
+    kind = f"outcome of a {task} task" if task else "outcome"
+    for name, amount in value.items():
+        if name not in known:
+            yield UnknownNameError.from_name(kind, str(name), known, where=f"goal.value.{name}")
+        elif not math.isfinite(amount) or (name == "error" and amount < 0):
+            yield ParameterError(
+                f"goal.value.{name} must be {'0 or more' if name == 'error' else 'a finite amount'}",
+                value=amount,
+                where=f"goal.value.{name}",
+                hint="the loss for one unit of absolute error" if name == "error" else None,
+            )
+    if task is None and "error" in value and len(value) > 1:
+        yield ConfigError(
+            "goal.value mixes outcomes of classes with the error of a number",
+            value=dict(value),
+            where="goal.value",
+            hint="binary tasks take tp, fp, tn, fn, regression takes error",
+        )
+
+
+def check_figures(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[MlframeError]:
+    """Find figures of the goal that no evaluator of the run declares; while the task is unknown, for any task."""
+    goal = config["goal"]
+    named = {f"goal.targets.{name}": name for name in goal.get("targets") or {}}
+    if goal.get("metric"):
+        named["goal.metric"] = goal["metric"]
+    if not named:
+        return
+    task = goal.get("task")
+    declared = declared_by(plugins, config, task)
+    kind = f"figure for {task}" if task else "figure"
+    remedy = None if declared else "no evaluator is picked: evaluators=[classification,regression]"
+    for key, name in named.items():
+        if name not in declared:
+            yield UnknownNameError.from_name(kind, name, declared, where=key, remedy=remedy)
+
+
+def declared_by(plugins: Plugins, config: Mapping[str, Any], task: str | None) -> dict[str, Figure]:
+    """Return the figures that the config's evaluators declare for a task, None for any."""
+    built = [plugins.registry.create("evaluators", entry) for _, entry in entries(config.get("evaluators"))]
+    return {figure.name: figure for item in built for figure in item.declares() if task is None or task in figure.tasks}
