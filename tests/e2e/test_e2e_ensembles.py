@@ -273,6 +273,15 @@ def test_a_multirun_over_ensemblers_shares_members(workspace: Workspace) -> None
     assert "FAILED" not in result.out
 
 
+def test_a_sweep_ends_in_an_ensemble_of_its_jobs(workspace: Workspace) -> None:
+    jobs = ["model=linear,bayes", "sweep.ensemble=greedy", "sweep.space={}", "name=swept"]
+    result = workspace.ok("-m", *data("binary"), *jobs)
+    assert "the sweep's ensemble (greedy) of trial_" in result.out
+    assert result.out.count("3 folds from the cache") == 2  # nothing is fitted again but for good
+    assert "swept/1" in result.out
+    check_served(workspace, "swept/1")
+
+
 def test_explanations_of_a_mean(workspace: Workspace) -> None:
     overrides = [*data("binary"), "ensembler=voting", *MEMBERS, "~model@ensembler.members.forest"]
     overrides = [word for word in overrides if "members.forest." not in word]
