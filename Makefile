@@ -92,6 +92,10 @@ constraints: ## resolve every version afresh on Python 3.11, 3.12 and 3.13 and w
 docs: $(VENV)/.dev ## write docs/hooks.md from the hook specifications
 	$(BIN)/python docs/make_hooks.py
 
+.PHONY: pictures
+pictures: $(VENV)/.dev ## make the README's pictures from real runs
+	$(BIN)/python scripts/pictures.py
+
 .PHONY: wheel
 wheel: $(VENV)/.dev ## build the wheels of mlframe and its plugins into dist/
 	for folder in . $(PLUGINS); do $(BIN)/python -m build --wheel --outdir dist $$folder || exit 1; done

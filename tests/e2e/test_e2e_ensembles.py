@@ -298,3 +298,20 @@ def test_explanations_of_a_mean(workspace: Workspace) -> None:
     assert result.code == 2
     assert "cannot be explained: it is made of forest" in result.err
     assert not (workspace.folder / "no.parquet").exists()
+
+
+def test_the_threshold_that_pays_calls_more_rows_when_a_miss_costs_more(workspace: Workspace) -> None:
+    base = [*data("binary"), "model=linear", "name=pays"]
+
+    def worth(miss: float, threshold: str) -> tuple[float, float]:
+        workspace.ok(*base, f"goal.value={{tp: 5, fp: -5, fn: {miss}}}", f"fit.threshold={threshold}")
+        oof = workspace.predictions()[0]
+        called, true = (oof["y_pred"] == "yes").to_numpy(), (oof["y"] == "yes").to_numpy()
+        return (5 * (called & true) - 5 * (called & ~true) + miss * (~called & true)).sum(), called.mean()
+
+    (_, few), (paid, many) = worth(0, "value"), worth(-20, "value")
+    assert many > few
+    assert paid > worth(-20, "none")[0]
+    refused = workspace.run(*base, "fit.threshold=value")
+    assert refused.code == 2
+    assert "goal.value" in refused.err

@@ -1,0 +1,71 @@
+"""Make the pictures of the README from real runs: docs/pictures/*.svg.
+
+    make pictures
+
+Trains one model with every judge and searches over three models, both on the bundled data set `churn`, in a temporary
+folder. Equal versions and seeds give equal pictures but for measured times.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mlframe.door import Door
+from mlframe.runner.keys import digest
+from mlframe.sweep.leaderboard import build
+from mlframe.sweep.shown import charts
+
+PLACE = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+RUN = ("data=churn", "experiment=thorough", "trackers=[]")
+SWEEP = ("-m", "data=churn", "model=lgbm,forest,linear", "sweep=bayes", "sweep.trials=30", "sweep.prune=none",
+         "sweep.close=false", "trackers=[]")  # fmt: skip
+OF_RUN = ("calibration", "slices", "shap_importance", "dependence_1")
+OF_SWEEP = ("pareto", "parallel")
+PAPER = 'style="background:#fff;color:#1c2430"'
+"""The page gives charts their colours; alone, on a dark page, they would be black on black."""
+
+
+def mlframe(folder: Path, *words: str) -> None:
+    """Run one command in a folder; it must come through."""
+    environment = {**os.environ, "MLFRAME_HOME": str(folder / ".mlframe")}
+    subprocess.run([sys.executable, "-m", "mlframe", *words], cwd=folder, env=environment, check=True)
+
+
+def of_run(store: Any) -> dict[str, str]:
+    """Return the latest run's charts by name."""
+    run = store.runs(limit=1)[0]["id"]
+    key = next(step["key"] for step in store.steps(run) if step["step"] == "evaluate")
+    evaluation = store.load_artifact(store.artifact(digest([key, "evaluation"])))
+    return {chart["name"]: chart["svg"] for chart in evaluation["charts"]}
+
+
+def of_sweep(store: Any) -> dict[str, str]:
+    """Return the latest sweep's charts by name."""
+    sweep = store.sweep("last")
+    return {chart.name: chart.svg for chart in charts(build(sweep, store.sweep_jobs(sweep["id"])))}
+
+
+def main() -> None:
+    """Run, and write the pictures."""
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        found: dict[str, str] = {}
+        mlframe(folder, *RUN)
+        with Door([f"store.root={folder / '.mlframe'}"], folder=folder).open_store() as store:
+            found |= {name: svg for name, svg in of_run(store).items() if name in OF_RUN}
+        mlframe(folder, *SWEEP)
+        with Door([f"store.root={folder / '.mlframe'}"], folder=folder).open_store() as store:
+            found |= {name: svg for name, svg in of_sweep(store).items() if name in OF_SWEEP}
+    for name in (*OF_RUN, *OF_SWEEP):
+        (PLACE / f"{name}.svg").write_text(found[name].replace("<svg ", f"<svg {PAPER} ", 1) + "\n", encoding="utf-8")
+        print(PLACE / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main()
