@@ -113,7 +113,7 @@ class Bench:
             f"assess: model {node['name']}",
         )
         member = Member(featurizer, estimator, node["name"], learned.names, learned.origins, adapter)
-        return member.outputs(judged.matrix, len(self.learning.classes))
+        return member.answer(judged.matrix, len(self.learning.classes))
 
 
 def feasibility(context: Any, step: Assess, findings: Sequence[Mapping[str, Any]], **inputs: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Gate(Step):
     """Gives `verdict`: passed or not, check by check."""
 
     summary = "asks whether targets are met and the champion is matched"
-    reads = ("goal", "gate", "evaluators")
+    reads = ("goal", "gate", "evaluators", "fit.threshold", "seed")
     needs = ("scores", "evaluation", "holdout", "labelled", "labels", "learning", "split")
     needs_if_present = ("assessment",)
     gives = {"verdict": "value"}
@@ -65,6 +65,12 @@ class Gate(Step):
         value = worth_record(context.config, held, usual)
         if value:
             context.say(value["text"])
+            if (
+                value["gain"]["value"] < 0
+                and learning.task == "binary"
+                and context.config["fit"]["threshold"] != "value"
+            ):
+                context.say("fit.threshold=value acts where it pays by goal.value, instead of on the likelier class")
         return {"verdict": {"passed": passed, "part": part, "checks": checks, "value": value}}
 
     def summarize(self, **given: Any) -> Mapping[str, Any]:
