@@ -68,7 +68,7 @@ def test_the_minimal_plugin_installs_and_keeps_its_contracts(call, tmp_path):
     assert "skipped" not in done.stdout
     done = call("python -m mlframe plugins", tmp_path)
     assert "mlframe-minimal" in done.stdout
-    assert "model/extra_trees" in done.stdout
+    assert "model/random_cuts" in done.stdout
     assert "data/source/mbox" in done.stdout
 
 

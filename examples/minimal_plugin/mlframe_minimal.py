@@ -11,7 +11,7 @@ def mlframe_models():
         "regression": "sklearn.ensemble:ExtraTreesRegressor",
     }
     # A saved forest holds compiled trees, which skops loads only when a plugin vouches for them.
-    return [Component("extra_trees", targets, "Forest with random cuts", trusted=("sklearn.tree._tree.Tree",))]
+    return [Component("random_cuts", targets, "Forest with random cuts", trusted=("sklearn.tree._tree.Tree",))]
 
 
 @hookimpl

@@ -44,6 +44,13 @@ def mlframe_models() -> list[Component]:
             check=CHECK,
         ),
         Component(
+            "extra_trees",
+            _both("sklearn.ensemble:ExtraTreesClassifier", "sklearn.ensemble:ExtraTreesRegressor"),
+            "Forest of trees whose cuts are drawn at random",
+            adapter="mlframe.models.forest:ForestAdapter",
+            check=CHECK,
+        ),
+        Component(
             "boosting",
             _both("sklearn.ensemble:HistGradientBoostingClassifier", "sklearn.ensemble:HistGradientBoostingRegressor"),
             "Gradient boosting (scikit-learn's histograms): early stopping, native categories, missing values",

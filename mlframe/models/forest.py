@@ -1,4 +1,4 @@
-"""Random forests: importance, and a safe way to load their trees."""
+"""Forests, with the best cuts or random ones: importance, and a safe way to load their trees."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ForestAdapter"]
 
 
 class ForestAdapter(TreeSaver):
-    """What scikit-learn's interface cannot say about random forests."""
+    """What scikit-learn's interface cannot say about forests."""
 
     def fit(
         self,

@@ -31,6 +31,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "lgbm": ("model.n_estimators=25", "model.num_leaves=7", "model.min_child_samples=5"),
     "xgboost": ("model.n_estimators=25",),
     "catboost": ("model.n_estimators=25",),
+    "extra_trees": ("model.n_estimators=20",),
     "forest": ("model.n_estimators=20",),
     "boosting": ("model.max_iter=25",),
     "sklearn": ("model.estimator=ExtraTrees{Kind}", "+model.params.n_estimators=10"),

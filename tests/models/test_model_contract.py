@@ -28,6 +28,12 @@ class TestForest(ModelSuite):
         return {"name": "forest", "n_estimators": 10, "bootstrap": False}
 
 
+class TestExtraTrees(ModelSuite):
+    @pytest.fixture
+    def component(self) -> dict[str, Any]:
+        return {"name": "extra_trees", "n_estimators": 10}
+
+
 class TestBoosting(ModelSuite):
     @pytest.fixture
     def component(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from mlframe.testing import make_table
 REGISTRY = load_plugins().registry
 SMALL: dict[str, dict[str, Any]] = {
     "boosting": {"max_iter": 10},
+    "extra_trees": {"n_estimators": 10},
     "forest": {"n_estimators": 10},
     "lgbm": {"n_estimators": 20, "verbosity": -1, "deterministic": True},
     "mlp": {"max_iter": 15, "hidden_layer_sizes": [16]},

@@ -122,6 +122,7 @@ class TestModels(ModelSuite):
         # Few rounds: the contract is the same, the suite is quick.
         small = {
             "boosting": {"max_iter": 15},
+            "extra_trees": {"n_estimators": 10},
             "forest": {"n_estimators": 10},
             "lgbm": {"n_estimators": 20},
             "mlp": {"max_iter": 15},

@@ -10,10 +10,10 @@ from mlframe import DataError
 from mlframe.testing import ModelSuite, SourceSuite
 
 
-class TestExtraTrees(ModelSuite):
+class TestRandomCuts(ModelSuite):
     @pytest.fixture
     def component(self):
-        return {"name": "extra_trees", "n_estimators": 20}
+        return {"name": "random_cuts", "n_estimators": 20}
 
 
 class TestMbox(SourceSuite):
