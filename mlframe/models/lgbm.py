@@ -44,6 +44,9 @@ class LgbmAdapter(Adapter):
         if stop is not None:
             options |= _watch(estimator, target, stop)
         estimator.fit(features.matrix, target, sample_weight=weight, **options)
+        if stop is not None:
+            # Nobody asks how the watched figure went, and to save it, an array a round, takes as long as a small fit.
+            estimator.evals_result_.clear()
 
     def rounds(self, estimator: Any) -> int:
         """Return the number of rounds that predictions use."""

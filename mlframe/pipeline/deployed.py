@@ -97,7 +97,7 @@ class Pipeline:
 
     def save(self, folder: Path) -> None:
         """Write the pipeline's files: JSON, skops, and the libraries' own formats; a shared featurizer once."""
-        from mlframe.store.bundle import dump_skops
+        from mlframe.store.bundle import dump_skops, kept_skops
 
         featurizers: dict[int, int] = {}
         numbers: dict[int, int] = {}
@@ -106,7 +106,8 @@ class Pipeline:
             numbers[id(member)] = index
             if member.featurizer is not None and id(member.featurizer) not in featurizers:
                 featurizers[id(member.featurizer)] = len(featurizers)
-                dump_skops(member.featurizer, folder / f"featurizer_{featurizers[id(member.featurizer)]}.skops")
+                file = folder / f"featurizer_{featurizers[id(member.featurizer)]}.skops"
+                file.write_bytes(kept_skops(member.featurizer))
             native = member.adapter is not None and hasattr(member.adapter, "save")
             if native:
                 (folder / f"estimator_{index}.native").write_bytes(member.adapter.save(member.estimator))

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from mlframe.contracts import Features
 from mlframe.steps.candidate import Featurized
-from mlframe.store.bundle import dump_skops, load_skops
+from mlframe.store.bundle import kept_skops, load_skops
 
 if TYPE_CHECKING:
     from mlframe.registry import Registry
@@ -21,7 +21,7 @@ PARTS = ("learned", "stop", "judged")
 
 def save_featurized(value: Featurized, folder: Path) -> None:
     """Write a featurized fold into an empty folder."""
-    dump_skops(value.featurizer, folder / "featurizer.skops")
+    (folder / "featurizer.skops").write_bytes(kept_skops(value.featurizer))
     record: dict[str, Any] = {}
     for part in PARTS:
         features: Features | None = getattr(value, part)

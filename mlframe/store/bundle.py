@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
+import weakref
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from mlframe.errors import BundleError
 from mlframe.store.objects import digest_of
 
-__all__ = ["FORMAT", "MANIFEST", "dump_skops", "load_skops", "read_manifest", "write_manifest"]
+__all__ = ["FORMAT", "MANIFEST", "dump_skops", "kept_skops", "load_skops", "read_manifest", "write_manifest"]
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -140,6 +142,26 @@ def dump_skops(obj: Any, path: Path | BinaryIO) -> None:
             content = source.read(old)
             target.writestr(zipfile.ZipInfo(new), _undated(content) if new.endswith(".npz") else content)
         target.writestr(zipfile.ZipInfo("schema.json"), json.dumps(state))
+
+
+_KEPT: dict[int, tuple[weakref.ref[Any], bytes]] = {}
+
+
+def kept_skops(fitted: Any) -> bytes:
+    """Return what `dump_skops` writes of an object that is fitted for good, and keep it for as long as the object lives.
+
+    Jobs of a sweep share featurized folds, and saving a featurizer again costs more than fitting a small model.
+    """
+    key = id(fitted)
+    known = _KEPT.get(key)
+    if known is not None and known[0]() is fitted:
+        return known[1]
+    buffer = io.BytesIO()
+    dump_skops(fitted, buffer)
+    data = buffer.getvalue()
+    with suppress(TypeError):  # an object without weak references is saved anew each time
+        _KEPT[key] = (weakref.ref(fitted, lambda _: _KEPT.pop(key, None)), data)
+    return data
 
 
 def load_skops(path: Path, trusted: Collection[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pickle
 import zipfile
@@ -15,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from mlframe.errors import BundleError
-from mlframe.store.bundle import dump_skops, load_skops, read_manifest, write_manifest
+from mlframe.store.bundle import dump_skops, kept_skops, load_skops, read_manifest, write_manifest
 
 
 @pytest.fixture
@@ -192,3 +193,14 @@ def test_a_damaged_file_is_refused(tmp_path: Path, harm: str):
             file.writestr("schema.json", '{"protocol": 999}')
     with pytest.raises(BundleError, match=r"damaged|cannot be read"):
         load_skops(path, set())
+
+
+def test_what_is_kept_is_what_is_saved_and_goes_with_its_object(tmp_path: Path) -> None:
+    model, other = fitted(), StandardScaler()
+    dump_skops(model, tmp_path / "a.skops")
+    assert kept_skops(model) == (tmp_path / "a.skops").read_bytes()
+    assert kept_skops(model) is kept_skops(model)
+    assert kept_skops(other) != kept_skops(model)
+    del other
+    gc.collect()
+    assert kept_skops(model) == kept_skops(fitted())
