@@ -125,6 +125,13 @@ class Combiner(Ensembler, ABC):
     """Name to the node of a model, which may hold the node of a `featurizer` of its own."""
     latency_ms: float | None = None
     """Most milliseconds that predicting one row may take; members are dropped until it fits."""
+    seconds: float | None = None
+    """Most seconds that fitting the members, and fitting them again on all rows, may take; the first one is always fitted.
+
+    Members come in their order. One that would not be done in time is ended and left out, and so are those after it
+    when nothing is left; the run says which. The outcome then depends on the speed of the machine: the same command may keep other members elsewhere, while the same
+    members still give the same model. The cache key holds the limit, not the time that was found.
+    """
     crossfit: ClassVar[bool] = True
     """Whether `combine` learns from the outputs, so that it has to be asked anew for each fold."""
 

@@ -28,6 +28,7 @@ class GreedyEnsembler(Combiner):
         share: share of the members that a selection may take from, when there are several.
         seed: seed of the subsets.
         latency_ms: most milliseconds that predicting one row may take, None for no limit.
+        seconds: most seconds that fitting the members may take, None for no limit; see `mlframe.contracts.Combiner`.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class GreedyEnsembler(Combiner):
         share: float = 0.5,
         seed: int = 0,
         latency_ms: float | None = None,
+        seconds: float | None = None,
     ) -> None:
         self.members = dict(members or {})
         self.rounds = rounds
@@ -47,6 +49,7 @@ class GreedyEnsembler(Combiner):
         self.share = share
         self.seed = seed
         self.latency_ms = latency_ms
+        self.seconds = seconds
 
     def combine(self, given: MemberOutputs) -> Combination:
         """Return each member's share of the selections."""

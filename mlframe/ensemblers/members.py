@@ -32,9 +32,10 @@ def check(target: Any, parameters: Mapping[str, Any]) -> list[str]:
     weights = parameters.get("weights") or {}
     if not mistakes and weights and not any(weights.get(name, 1.0) for name in members):
         mistakes.append("weights leave every member out: give one a number above 0")
-    limit = parameters.get("latency_ms")
-    if limit is not None and limit <= 0:
-        mistakes.append(f"latency_ms must be above 0, got {limit!r}")
+    for name in ("latency_ms", "seconds"):
+        limit = parameters.get(name)
+        if limit is not None and limit <= 0:
+            mistakes.append(f"{name} must be above 0, got {limit!r}")
     for name in ("rounds", "start", "bags"):
         value = parameters.get(name)
         if value is not None and value < 1:

@@ -21,6 +21,7 @@ class StackingEnsembler(Combiner):
         final: node of the model that learns from the outputs.
         passthrough: give it the rows' own features too, made by `featurizer` (or by the final node's own).
         latency_ms: most milliseconds that predicting one row may take, None for no limit.
+        seconds: most seconds that fitting the members may take, None for no limit; see `mlframe.contracts.Combiner`.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class StackingEnsembler(Combiner):
         members: Mapping[str, Any] | None = None,
         passthrough: bool = False,
         latency_ms: float | None = None,
+        seconds: float | None = None,
     ) -> None:
         self.members = dict(members or {})
         self.final = dict(final)
         self.passthrough = passthrough
         self.latency_ms = latency_ms
+        self.seconds = seconds
 
     def combine(self, given: MemberOutputs) -> Combination:
         """Return the node of the final model."""

@@ -21,6 +21,7 @@ class VotingEnsembler(Combiner):
         vote: `soft`, or `hard`: probabilities become shares of the votes.
         weights: member to weight; members that are not named weigh 1. None weighs all alike.
         latency_ms: most milliseconds that predicting one row may take, None for no limit.
+        seconds: most seconds that fitting the members may take, None for no limit; see `mlframe.contracts.Combiner`.
     """
 
     crossfit: ClassVar[bool] = False
@@ -31,11 +32,13 @@ class VotingEnsembler(Combiner):
         vote: Literal["soft", "hard"] = "soft",
         weights: Mapping[str, float] | None = None,
         latency_ms: float | None = None,
+        seconds: float | None = None,
     ) -> None:
         self.members = dict(members or {})
         self.vote = vote
         self.weights = dict(weights or {})
         self.latency_ms = latency_ms
+        self.seconds = seconds
 
     def combine(self, given: MemberOutputs) -> Combination:
         """Return the rule and the weights.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from mlframe.contracts import ALONE, Combination, Combiner, Features, MemberOutputs
-from mlframe.errors import ConfigError
+from mlframe.contracts import Split as Cut
+from mlframe.errors import ConfigError, Pruned
 from mlframe.pipeline import (
     Learning,
     Member,
@@ -31,6 +32,7 @@ from mlframe.steps.candidate import check_finite, combined_tree
 from mlframe.steps.finish import others
 from mlframe.steps.measure import latency, scorer
 from mlframe.steps.split import unpack
+from mlframe.steps.time_limit import TimeLimit
 from mlframe.table import Table
 
 __all__ = ["combine_members", "refit_members"]
@@ -83,14 +85,7 @@ def combine_members(context: Any, ensembler: Combiner, **inputs: Any) -> dict[st
     """Give `fit`'s artifacts for members that are combined."""
     learning, table = Learning.from_record(inputs["learning"]), inputs["labelled"]
     cut = unpack(inputs["split"])
-    found: dict[str, dict[str, Any]] = {}
-    for name, changes in member_configs(context, ensembler).items():
-        # A member's folds and rounds say nothing of the ensemble: nobody is told of them.
-        quiet = replace(context, checkpoint=None)
-        found[name], cached = quiet.under(changes, "oof", "members", "fitting", label=name)
-        context.say(
-            f"{name}: model={changes['model']['name']}, {len(cut.folds)} folds {'from the cache' if cached else 'fitted'}"
-        )
+    found = fit_members(context, ensembler, cut)
     check_alike({name: item["oof"] for name, item in found.items()}, learning)
     first = next(iter(found.values()))["oof"]
     rows = table.take(np.concatenate([valid for _, valid in cut.folds]))
@@ -108,6 +103,27 @@ def combine_members(context: Any, ensembler: Combiner, **inputs: Any) -> dict[st
     oof = pl.concat(frames)
     tell_result(whole, combination, oof)
     return {"oof": oof, "members": Pipeline(root, learning, columns), "fitting": fitting}
+
+
+def fit_members(context: Any, ensembler: Combiner, cut: Cut) -> dict[str, dict[str, Any]]:
+    """Return the artifacts of each member that is fitted within the ensembler's time; the first one always is."""
+    limit = TimeLimit(ensembler.seconds, [len(train) for train, _ in cut.folds], len(cut.development))
+    found: dict[str, dict[str, Any]] = {}
+    for name, changes in member_configs(context, ensembler).items():
+        try:
+            with limit.member() if found else nullcontext() as checkpoint:
+                # A member's folds and rounds say nothing of the ensemble: no sweep is told of them.
+                member = replace(context, checkpoint=checkpoint)
+                given, cached = member.under(changes, "oof", "members", "fitting", label=name)
+        except Pruned as end:
+            context.say(f"{name} is left out: {end.what} (ensembler.seconds)")
+            continue
+        found[name] = given
+        limit.keep(sum(fold["featurize"] + fold["fit"] for fold in given["fitting"]["folds"]))
+        context.say(
+            f"{name}: model={changes['model']['name']}, {len(cut.folds)} folds {'from the cache' if cached else 'fitted'}"
+        )
+    return found
 
 
 def refit_members(context: Any, ensembler: Combiner, fitting: Mapping[str, Any], **inputs: Any) -> Pipeline:
@@ -322,12 +338,12 @@ class _Same(Sequence[Part]):
 
 def shared(root: Any) -> Any:
     """Return the tree with equal featurizers made one, so that rows are turned into numbers once."""
-    from mlframe.store.bundle import dump_skops
+    from mlframe.store.bundle import kept_skops
 
     known: dict[str, Any] = {}
     for member in leaves(root):
         if member.featurizer is not None:
-            buffer = io.BytesIO()
-            dump_skops(member.featurizer, buffer)
-            member.featurizer = known.setdefault(hashlib.sha256(buffer.getvalue()).hexdigest(), member.featurizer)
+            member.featurizer = known.setdefault(
+                hashlib.sha256(kept_skops(member.featurizer)).hexdigest(), member.featurizer
+            )
     return root

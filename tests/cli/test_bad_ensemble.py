@@ -64,6 +64,7 @@ def train(bench: Bench, *overrides: str):
             ("weights leave every member out",),
         ),
         (["ensembler=greedy", "ensembler.latency_ms=-1"], ("latency_ms must be above 0, got -1",)),
+        (["ensembler=stacking", "ensembler.seconds=0"], ("seconds must be above 0, got 0",)),
         (["ensembler=greedy", "ensembler.rounds=0"], ("rounds must be 1 or more, got 0",)),
         (
             ["ensembler=voting", *(f"~model@ensembler.members.{name}" for name in ("lgbm", "forest", "linear"))],

@@ -267,6 +267,25 @@ def test_a_latency_limit_drops_members_and_says_which(workspace: Workspace, tmp_
     assert "No member predicts a row within 0.0001 ms" in result.err
 
 
+def test_members_for_which_there_is_no_time_are_left_out_and_named(workspace: Workspace) -> None:
+    overrides = [*data("binary"), "ensembler=voting", *MEMBERS, "ensembler.seconds=0.001", "name=hurry", "seed=5"]
+    result = workspace.ok(*overrides)
+    for name in ("forest", "linear"):
+        assert f"{name} is left out: the 0.001 s are over (ensembler.seconds)" in result.out
+    assert {member.model for member in workspace.artifact("refit", "pipeline").members} == {"lgbm"}
+    again = workspace.ok(*overrides)  # the cache answers what was found the first time, without a look at the clock
+    assert again.steps()["fit"] == "cached"
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_the_experiment_best_does_any_task(workspace: Workspace, task: str) -> None:
+    small = [f"ensembler.members.{name}.n_estimators=10" for name in ("lgbm", "small", "large", "extra_trees")]
+    result = workspace.ok(*data(task), "experiment=best", *small, "name=best")
+    for name in ("lgbm", "linear", "small", "large", "extra_trees", "mlp"):
+        assert f"{name}: model=" in result.out
+    assert "best/" in result.out
+
+
 def test_a_multirun_over_ensemblers_shares_members(workspace: Workspace) -> None:
     result = workspace.ok("-m", *data("regression"), "ensembler=voting,greedy", *MEMBERS, "name=many")
     assert "ensembler=greedy" in result.out
