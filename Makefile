@@ -82,6 +82,10 @@ newest: ## the tests with the newest release of everything, in an environment of
 bench: $(VENV)/.dev ## measure speed and memory against a hand-written script; writes docs/performance.md
 	$(BIN)/python benchmarks/run.py
 
+.PHONY: bench-models
+bench-models: $(VENV)/.dev ## compare experiment=best with FLAML, sweeps with Optuna, ensembles with members: an hour
+	$(BIN)/python benchmarks/models.py
+
 # ---------------------------------------------------------------------------------------------------- to release it
 
 .PHONY: constraints

@@ -26,6 +26,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PAGE = ROOT / "docs" / "performance.md"
+MODELS = "## Models"
+"""The last section of the page; benchmarks/models.py writes it."""
 MLFRAME = [sys.executable, "-m", "mlframe"]
 
 # What the hand-written scripts do not do is left out on mlframe's side too: profile, intervals, importance, gate's
@@ -312,9 +314,9 @@ def main() -> None:
     page = text + "\n\n" + "\n".join(lines) + "\n"
     print(page)
     if not arguments.dry and only is None:
-        PAGE.write_text(
-            INTRODUCTION.format(machine=machine(), runs=runs, few=max(1, runs // 2)) + page, encoding="utf-8"
-        )
+        _, _, models = PAGE.read_text(encoding="utf-8").partition(MODELS)
+        made = INTRODUCTION.format(machine=machine(), runs=runs, few=max(1, runs // 2)) + page
+        PAGE.write_text(made + (f"\n{MODELS}{models}" if models else ""), encoding="utf-8")
     shutil.rmtree(CACHE, ignore_errors=True)
 
 
