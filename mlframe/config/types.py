@@ -65,21 +65,17 @@ class Composed:
         raw = copy.deepcopy(self.raw)
         for key, value in values.items():
             _put(raw, key, value)
+        if raw.get("name") is None:  # as composing does
+            values = {**values, "name": self.choices.get("data")}
+            raw["name"] = values["name"]
         derived = _Derived(self, raw, overrides)
-        others = [(path, text) for path, text in self._references if path not in values]
-        follow = {path: text[2:-1] for path, text in others if text[2:-1] in values}
-        others = [(path, text) for path, text in others if path not in follow]
-        if not any(_refers(text, key) for _, text in others for key in values) and not list(_texts(values, only="${")):
+        following = _following(raw, values)
+        if following is not None:
             resolved = copy.deepcopy(self.resolved)
-            for key, value in {**values, **{path: values[key] for path, key in follow.items()}}.items():
+            for key, value in {**values, **following}.items():
                 _put(resolved, key, value)
             derived.__dict__["resolved"] = resolved
         return derived
-
-    @cached_property
-    def _references(self) -> list[tuple[str, str]]:
-        """Every text of the config that refers to other keys, with the key that holds it."""
-        return list(_texts(self.raw, only="${"))
 
 
 class _Derived(Composed):
@@ -95,12 +91,39 @@ class _Derived(Composed):
         return OmegaConf.create(self.raw)
 
 
+def _following(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what refers to changed keys and to nothing else, with its new value; None where only resolving all can tell."""
+    if any(next(_texts(value, only=mark), None) for value in values.values() for mark in ("${", "???")):
+        return None
+    moved, following = dict(values), dict[str, Any]()
+    waiting = list(_texts(raw, only="${"))
+    while True:
+        found = {path: moved[text[2:-1]] for path, text in waiting if text[2:-1] in moved}
+        if any(isinstance(value, Mapping) for value in found.values()):  # what is referred to is merged, not replaced
+            return None
+        waiting = [(path, text) for path, text in waiting if path not in found]
+        following |= found
+        if not found:
+            return None if any(_refers(text, key) for _, text in waiting for key in moved) else following
+        moved |= found
+
+
 def _put(node: dict[str, Any], key: str, value: Any) -> None:
+    """Set a value in place; a mapping is merged into the one that is there, as an override's is."""
     inner: Any = node
     *parents, last = key.split(".")
     for parent in parents:
         inner = inner[int(parent)] if isinstance(inner, list) else inner.setdefault(parent, {})
-    inner[int(last) if isinstance(inner, list) else last] = value
+    if isinstance(inner, list):
+        inner[int(last)] = value
+    else:
+        inner[last] = _merged(inner.get(last), value)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return {**old, **{name: _merged(old.get(name), part) for name, part in new.items()}}
+    return new
 
 
 def _texts(node: Any, path: str = "", *, only: str) -> Iterator[tuple[str, str]]:
@@ -113,11 +136,11 @@ def _texts(node: Any, path: str = "", *, only: str) -> Iterator[tuple[str, str]]
 
 
 def _refers(text: str, key: str) -> bool:
-    """Whether an interpolation may lead to a key, to what is below it or to what holds it; relative ones may."""
+    """Whether an interpolation may lead to a key, to what is below it or to what holds it; unclear ones may."""
     for found in re.findall(r"\$\{([^}]*)", text):
         name = found.strip()
-        inside = name.startswith(".") or ":" in name
-        if (inside and not name.startswith("mlframe.")) or name == key:
+        unclear = name.startswith(".") or any(mark in name for mark in ":[$")  # relative, a resolver's, or nested
+        if (unclear and not name.startswith("mlframe.")) or name == key:
             return True
         if name.startswith(f"{key}.") or key.startswith(f"{name}."):
             return True

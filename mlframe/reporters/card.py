@@ -5,22 +5,24 @@ The sections are those of Mitchell et al. (2019), Model Cards for Model Reportin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlframe.charts.document import Document, Heading, Pictures, Points, Section, Table
+from mlframe.charts.document import Document, Heading, Pictures, Points, Table
 from mlframe.contracts import Reporter, ReportInput
-from mlframe.errors import ParameterError
 from mlframe.reporters import risks, story
 from mlframe.reporters.parts import (
+    Parts,
     check_filename,
+    check_rows,
     checks_table,
     columns_table,
     complete,
     figures_table,
     risk_points,
+    sections,
     validation,
 )
 
@@ -40,9 +42,7 @@ class CardReporter(Reporter):
 
     def __init__(self, filename: str = "card.html", rows: int = 30) -> None:
         self.filename = check_filename("card", filename)
-        if rows < 1:
-            raise ParameterError("card: rows must be 1 or more", value=rows, where="reporters.card.rows")
-        self.rows = rows
+        self.rows = check_rows("card", rows)
 
     def report(self, material: ReportInput) -> Sequence[Path]:
         """Write the card twice.
@@ -50,7 +50,7 @@ class CardReporter(Reporter):
         Raises:
             StepError: a part could not be written; the files are there and say which.
         """
-        parts: dict[str, tuple[str, Callable[[ReportInput], Iterator[Any]]]] = {
+        parts: Parts = {
             "details": ("Model details", _details),
             "use": ("Intended use", _use),
             "factors": ("Factors", _factors),
@@ -64,7 +64,7 @@ class CardReporter(Reporter):
         document = Document(
             f"Model card: {material.version or material.run.name}",
             f"written by mlframe from run {material.run.id}; sections after Mitchell et al. (2019)",
-            [Section(key, title, partial(build, material)) for key, (title, build) in parts.items()],
+            sections(material, parts),
             lead=story.verdict(material).text,
         )
         page = material.folder / self.filename

@@ -15,11 +15,12 @@ from typing import Any
 
 import polars as pl
 
-from mlframe.charts.document import Document, Heading, Links, Pictures, Points, Section, Table
+from mlframe.charts.document import Document, Heading, Links, Pictures, Points, Table
 from mlframe.charts.page import is_drawing
 from mlframe.contracts import Reporter, ReportInput
 from mlframe.reporters import risks, story
 from mlframe.reporters.parts import (
+    Parts,
     baselines_table,
     checks_table,
     columns_table,
@@ -27,6 +28,7 @@ from mlframe.reporters.parts import (
     config_text,
     figures_table,
     risk_points,
+    sections,
     validation,
 )
 
@@ -49,7 +51,7 @@ class DossierReporter(Reporter):
             StepError: a part of the page could not be written; the page is there and says which.
         """
         listed, failed = _write(material)
-        parts: dict[str, tuple[str, Callable[[ReportInput], Iterator[Any]]]] = {
+        parts: Parts = {
             "s1": ("1. What the system is", _general),
             "s2": ("2. How it was made", _making),
             "s3": ("3. How it works, its limits and its control", _limits),
@@ -65,7 +67,7 @@ class DossierReporter(Reporter):
         document = Document(
             f"Technical dossier: {material.version or material.run.name}",
             f"written by mlframe from run {material.run.id}; in the order of Annex IV of Regulation (EU) 2024/1689",
-            [Section(key, title, partial(build, material)) for key, (title, build) in parts.items()],
+            sections(material, parts),
             lead="What the run knows is stated; what it cannot know is marked, and is for the provider to complete.",
         )
         try:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlframe.charts.document import Answer, Code, Document, Fold, Heading, Pictures, Points, Section, Table
+from mlframe.charts.document import Answer, Code, Document, Fold, Heading, Pictures, Points, Table
 from mlframe.contracts import Reporter, ReportInput
-from mlframe.errors import ParameterError
 from mlframe.reporters import risks, story
 from mlframe.reporters.parts import (
+    Parts,
     baselines_table,
     check_filename,
+    check_rows,
     checks_table,
     columns_table,
     complete,
     config_text,
     figures_table,
     risk_points,
+    sections,
 )
 
 __all__ = ["HtmlReporter"]
@@ -38,9 +40,7 @@ class HtmlReporter(Reporter):
 
     def __init__(self, filename: str = "report.html", rows: int = 50) -> None:
         self.filename = check_filename("html", filename)
-        if rows < 1:
-            raise ParameterError("html: rows must be 1 or more", value=rows, where="reporters.html.rows")
-        self.rows = rows
+        self.rows = check_rows("html", rows)
 
     def report(self, material: ReportInput) -> Sequence[Path]:
         """Write the page.
@@ -49,7 +49,7 @@ class HtmlReporter(Reporter):
             StepError: a part could not be written; the page is there and says which.
         """
         run = material.run
-        parts: dict[str, tuple[str, Callable[[ReportInput], Iterator[Any]]]] = {
+        parts: Parts = {
             "problem": ("The problem", _problem),
             "answer": ("The answer", _answer),
             "money": ("The money", _money),
@@ -64,7 +64,7 @@ class HtmlReporter(Reporter):
         document = Document(
             material.version or run.name,
             f"mlframe report: {run.task} run {run.id}",
-            [Section(key, title, partial(build, material)) for key, (title, build) in parts.items()],
+            sections(material, parts),
         )
         path = material.folder / self.filename
         complete({path: document.html()})

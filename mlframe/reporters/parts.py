@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
-from mlframe.charts.document import Points, Table, Written
+from mlframe.charts.document import Points, Section, Table, Written
 from mlframe.contracts import Interval, ReportInput
 from mlframe.errors import ParameterError, StepError
 from mlframe.reporters import story
 from mlframe.reporters.risks import risks
 
 __all__ = [
+    "Parts",
     "baselines_table",
     "check_filename",
+    "check_rows",
     "checks_table",
     "columns_table",
     "complete",
     "config_text",
     "figures_table",
     "risk_points",
+    "sections",
     "validation",
 ]
+
+Parts: TypeAlias = Mapping[str, tuple[str, Callable[[ReportInput], Iterator[Any]]]]
+"""The parts of a document about a run: anchor to heading and to what gives the blocks."""
 
 
 def check_filename(reporter: str, filename: str) -> str:
@@ -41,6 +48,27 @@ def check_filename(reporter: str, filename: str) -> str:
             hint="the folder is the run's own; see 'mlframe show'",
         )
     return filename
+
+
+def check_rows(reporter: str, rows: int) -> int:
+    """Return how many rows a table shows at most.
+
+    Raises:
+        ParameterError: it is below 1.
+    """
+    if rows < 1:
+        raise ParameterError(f"{reporter}: rows must be 1 or more", value=rows, where=f"reporters.{reporter}.rows")
+    return rows
+
+
+def sections(material: ReportInput, parts: Parts) -> list[Section]:
+    """Return the sections of a document about a run.
+
+    Args:
+        material: the run.
+        parts: its parts in order.
+    """
+    return [Section(key, title, partial(build, material)) for key, (title, build) in parts.items()]
 
 
 def complete(pages: Mapping[Path, Written]) -> None:

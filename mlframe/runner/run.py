@@ -21,7 +21,7 @@ from mlframe.runner.keys import digest, step_key
 from mlframe.runner.limits import Limits, peak_memory
 from mlframe.runner.order import PlannedStep, plan_steps
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "close_trackers"]
 
 log = logging.getLogger("mlframe")
 
@@ -115,14 +115,14 @@ class Runner:
         status = "failed"
         try:
             with ExitStack() as stack, Limits(self.config["resources"]) as limits:
-                stack.push(lambda kind, error, trace: _close(trackers, _status(error), context.summary))
+                stack.push(lambda kind, error, trace: close_trackers(trackers, _status(error), context.summary))
                 for key, tracker in context.components("trackers"):
                     trackers.append(tracker)
                     try:
                         tracker.open(info)
                     except Exception as error:  # a tracker never fails a run
                         log.warning("The tracker %s cannot begin: %s; the run goes on without it", key, error)
-                        _close([tracker], "failed", {})
+                        close_trackers([tracker], "failed", {})
                         trackers.remove(tracker)
                 self._steps(context, steps, limits)
                 figures = flat_figures(context.summary)
@@ -294,7 +294,7 @@ def _status(error: BaseException | None) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
-def _close(trackers: Iterable[Tracker], status: str, summary: dict[str, Any]) -> None:
+def close_trackers(trackers: Iterable[Tracker], status: str, summary: dict[str, Any]) -> None:
     """Close every tracker, and keep where its record lies (it knows that only while it is open)."""
     for tracker in trackers:
         name = type(tracker).__name__.removesuffix("Tracker").lower()

@@ -31,6 +31,7 @@ from mlframe.registry import apart
 from mlframe.steps.candidate import check_finite, combined_tree
 from mlframe.steps.finish import others
 from mlframe.steps.measure import latency, scorer
+from mlframe.steps.records import declared_figures
 from mlframe.steps.split import unpack
 from mlframe.steps.time_limit import TimeLimit
 from mlframe.table import Table
@@ -256,7 +257,6 @@ def facts(whole: _Panel, combination: Combination, members: Sequence[Mapping[str
             "final": combination.final,
             "passthrough": combination.passthrough,
         },
-        "alone": {name: whole.given.score(whole.given.outputs[i]) for i, name in enumerate(whole.given.names)},
     }
 
 
@@ -274,9 +274,10 @@ def tell_result(whole: _Panel, combination: Combination, oof: pl.DataFrame) -> N
         left = [name for weight, name in order if weight == 0]
         shares += f" (left out: {', '.join(left)})" if left else ""
     context = whole.context
+    sign = 1 if declared_figures(context, whole.learning.task)[whole.metric].better == "higher" else -1
     context.say(
-        f"{combination.rule}{shares}: {whole.metric} {abs(score):.4f} out of fold, the best member alone "
-        f"({given.names[best]}) {abs(alone[best]):.4f}"
+        f"{combination.rule}{shares}: {whole.metric} {sign * score:.4f} out of fold, the best member alone "
+        f"({given.names[best]}) {sign * alone[best]:.4f}"
     )
 
 

@@ -51,7 +51,8 @@ class Fit(Step):
         extra: dict[str, Any] = {"value": config["goal"].get("value")} if config["fit"]["threshold"] == "value" else {}
         item = context.plugins.registry.get("ensembler", config["ensembler"]["name"])
         for name, group in item.component.holds.items():
-            extra["evaluators"] = [config["goal"].get("metric"), pick(config, "evaluators")]
+            judges = component_identity(context.plugins, "evaluators", config)
+            extra["evaluators"] = [config["goal"].get("metric"), pick(config, "evaluators"), judges]
             for place, node in held_nodes(config["ensembler"].get(name), name):
                 own, others = apart(node)
                 nodes = {group: own, **others}
@@ -151,7 +152,8 @@ def rounds_told(context: Any) -> Told | None:
     checkpoint = context.checkpoint
     if checkpoint is None:
         return None
-    return lambda number, value, higher: checkpoint(f"round {number}", value, higher)
+    model = context.config["model"]["name"]  # another library's loss may be another figure
+    return lambda number, value, higher: checkpoint(f"round {number} of {model}", value, higher)
 
 
 def check_goal(context: Any, task: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["conclude"]
 
+log = logging.getLogger("mlframe")
+
 
 def conclude(door: Door, store: Any, sweep: str, plan: SweepPlan) -> int:
     """Train the winner for good where the sweep says so, then show the leaderboard here, as a page and to the trackers.
@@ -30,14 +33,15 @@ def conclude(door: Door, store: Any, sweep: str, plan: SweepPlan) -> int:
     jobs = store.sweep_jobs(sweep)
     board = build(store.sweep(sweep), jobs)
     refused = 0
-    if board.rows and (plan.settings["close"] or plan.settings["ensemble"] != "none"):
+    stopped = plan.settings["fail_fast"] and bool(board.failed)  # nobody has seen what would have come
+    if board.rows and not stopped and (plan.settings["close"] or plan.settings["ensemble"] != "none"):
         try:
             refused = close(door, store, sweep, plan, board, jobs)
         except MlframeError as error:
             store.update_sweep(sweep, "failed", closing={"error": str(error)})
             print(render_text(board))
             raise
-    store.update_sweep(sweep, "finished")
+    store.update_sweep(sweep, "failed" if stopped else "finished")
     board = build(store.sweep(sweep), jobs)
     pictures = charts(board) if board.rows else []
     page = Path(store.folder) / "sweeps" / sweep / "leaderboard.html"
@@ -117,12 +121,14 @@ def record(door: Door, store: Any, plan: SweepPlan, board: Board, pictures: Sequ
     """Give the trackers a run of the sweep's own, with the leaderboard and its pictures."""
     from mlframe.config.schema import entries
     from mlframe.contracts import RunInfo
+    from mlframe.runner.run import close_trackers
     from mlframe.sweep.shown import frame
 
     config = plan.first.recorded
-    trackers = [
-        door.plugins.registry.create("trackers", node) for _, node in entries(plan.first.resolved.get("trackers"))
-    ]
+    trackers = {
+        key: door.plugins.registry.create("trackers", node)
+        for key, node in entries(plan.first.resolved.get("trackers"))
+    }
     if not trackers:
         return
     facts = {"command": list(door.overrides)}
@@ -131,19 +137,20 @@ def record(door: Door, store: Any, plan: SweepPlan, board: Board, pictures: Sequ
     )
     info = RunInfo(run, board.name, "sweep", board.sweep, config, store.run_folder(run), facts)
     summary = {"trackers": {}, "seconds": 0.0}
-    status = "failed"
-    try:
-        for tracker in trackers:
+    for key, tracker in trackers.items():
+        status = "failed"
+        try:
             tracker.open(info)
             tracker.table("leaderboard", frame(board))
             for picture in pictures:
                 tracker.chart(picture)
             tracker.figures({f"folds/{board.metric}": board.rows[0].mean})
-        status = "finished"
-    finally:
-        for tracker in trackers:
-            tracker.close(status)
-        store.finish_run(run, status, summary)
+            status = "finished"
+        except Exception as error:  # the sweep is over, and the leaderboard is still to be shown
+            log.warning("The tracker %s cannot keep the leaderboard: %s", key, error)
+        finally:
+            close_trackers([tracker], status, summary)
+    store.finish_run(run, "finished", summary)
 
 
 def _frame(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,19 +125,22 @@ class Engine:
         self.next_trial = 0
         self.exhausted = False
         self.failed = False
-        self.told = False
 
     def resume(self) -> int:
-        """Take up what the ledger holds: keep finished jobs, queue the others again; return how many are kept."""
+        """Take up what the ledger holds: keep finished jobs, queue the others again; return how many are kept.
+
+        A trial's other repeats have no record before they begin, and none where an earlier one failed: they are queued too.
+        """
         jobs = self.store.sweep_jobs(self.sweep)
+        trials = {record["trial"]: record["values"] for record in jobs}
+        self.next_trial = max(trials, default=-1) + 1
         for record in jobs:
-            number, trial = record["number"], record["trial"]
-            self.next_trial = max(self.next_trial, trial + 1)
             if record["status"] in OVER:
                 self._end(record)
-                continue
-            words = {name: record[name] for name in ("values", "overrides", "structure", "derived")}
-            self.waiting.append(Job(number, trial, record["repeat"], **words))
+        pruned = {record["trial"] for record in jobs if record["status"] == "pruned"}
+        for trial, values in trials.items():
+            if trial not in pruned:
+                self.waiting.extend(job for job in self._jobs(trial, values) if job.number not in self.ended)
         return len(self.ended)
 
     def learn(self, jobs: Sequence[Mapping[str, Any]]) -> int:
@@ -149,6 +152,11 @@ class Engine:
         for found in trials.values():
             self.sampler.tell(-1, found[0]["values"], _loss(found))
         return len(trials)
+
+    def remaining(self) -> Iterator[Job]:
+        """Give every job that is still to be run, for a launcher that takes them all at once."""
+        while (job := self._next(None)) is not None:
+            yield job
 
     def run(self, pool: Pool) -> None:
         """Run until the trials, the time or the sampler come to their end."""
@@ -190,8 +198,11 @@ class Engine:
             self.exhausted = True
             return
         self.next_trial += 1
-        for repeat in range(self.recipe.repeats):
-            self.waiting.append(self.recipe.job(trial * self.recipe.repeats + repeat, trial, repeat, values))
+        self.waiting.extend(self._jobs(trial, values))
+
+    def _jobs(self, trial: int, values: Mapping[str, Any]) -> Iterator[Job]:
+        repeats = self.recipe.repeats
+        return (self.recipe.job(trial * repeats + repeat, trial, repeat, values) for repeat in range(repeats))
 
     def _hear(self, event: Event) -> None:
         job = self.running.get(event.job)
@@ -207,9 +218,6 @@ class Engine:
         record = {**job.record(), **told, "places": job.places}
         status = record.pop("status")
         self.store.put_sweep_job(self.sweep, job.number, status, record)
-        if not self.told and record.get("metric"):
-            self.store.update_sweep(self.sweep, metric=record["metric"], better=record["better"])
-            self.told = True
         self._show(job, status, record)
         self._end({**record, "status": status, "number": job.number})
 

@@ -157,29 +157,40 @@ def build(sweep: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> Board:
         sweep: the sweep's record.
         jobs: its jobs' records, of any status. Jobs of one `trial` are repeats of one candidate. Two scores belong
             together when they are of the same fold of the same `split` (key of the cut), or of the same `repeat` where
-            a job's record names no split.
+            a job's record names no split. A trial with a pruned or failed job has no row: the sampler was told that it
+            is lost, and the mean of its other seeds would be a luckier one.
     """
-    scored = [job for job in jobs if job["status"] == "finished" and _number(job.get("score")) is not None]
+    done = [job for job in jobs if job["status"] == "finished" and _number(job.get("score")) is not None]
+    metric = done[0]["metric"] if done else None
+    better: Literal["higher", "lower"] = done[0]["better"] if done else "higher"
+    alien = [job for job in done if job["metric"] != metric]
+    lost = {job["trial"] for job in jobs if job["status"] in ("pruned", "failed", "killed")}
+    scored = [job for job in done if job not in alien and job["trial"] not in lost]
     trials: dict[int, list[Mapping[str, Any]]] = {}
     for job in sorted(scored, key=lambda job: (job["trial"], job.get("repeat") or 0)):
         trials.setdefault(job["trial"], []).append(job)
     varied = _varied([job["values"] for job in jobs])
     rows = [_row(trial, of_it, varied) for trial, of_it in trials.items()]
-    rows.sort(key=lambda row: row.mean, reverse=sweep["better"] == "higher")
+    rows.sort(key=lambda row: row.mean, reverse=better == "higher")
     rows = [replace(row, rank=place) for place, row in enumerate(rows, 1)]
     compared = _compare(rows, trials)
     proposed, reason = _propose(compared)
     failed = [
         Failure(job["number"], _own(job), job["status"], str(job.get("error") or "it gave no score"), job.get("run"))
         for job in jobs
-        if job["status"] in ("failed", "killed") or (job["status"] == "finished" and job not in scored)
+        if job["status"] in ("failed", "killed") or (job["status"] == "finished" and job not in done)
     ]
+    failed += [
+        Failure(job["number"], _own(job), job["status"], f"it is scored by {job['metric']}, and the others by {metric}: "
+                "no order holds both", job.get("run"))
+        for job in alien
+    ]  # fmt: skip
     return Board(
         sweep=sweep["id"],
         name=str(sweep.get("name") or ""),
         status=sweep["status"],
-        metric=str(sweep["metric"]),
-        better=sweep["better"],
+        metric=str(metric),
+        better=better,
         rows=tuple(compared),
         failed=tuple(failed),
         pruned=sum(job["status"] == "pruned" for job in jobs),

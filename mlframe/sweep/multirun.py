@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mlframe.sweep.worker import Worker
 
 _ENV = "MLFRAME_MULTIRUN"
+OURS = ("trials", "timeout", "repeats", "workers", "job_timeout", "job_memory", "fail_fast", "prune", "warm_start")
+"""Settings of a sweep that Hydra's own sweeper knows nothing of."""
 
 
 def multirun(door: Door) -> int:
@@ -39,26 +41,26 @@ def multirun(door: Door) -> int:
     collect_garbage()
     resumed = take_up(door)
     plan = plan_sweep(door)
+    refuse_plain(door, plan, again=resumed is not None)
     config = plan.first.resolved
     with door.open_store(config, create=True) as store:
         record = {
             "command": list(door.overrides),
             "sampler": plan.settings["name"],
-            "metric": config["goal"].get("metric"),
-            "better": None,
-            "fingerprint": fingerprint(config),
+            "fingerprint": fingerprint(config, plan),
+            "warm_start": None,
             "closing": None,
         }
-        warm = plan.settings["warm_start"]
-        older = store.sweep(warm)["id"] if warm else None  # before this one is the last
         if resumed is None:
+            record["warm_start"] = older_sweep(store, record)  # before this one is the last
             sweep = store.start_sweep(config["name"], record)
         else:
             refuse_other(resumed, record)
+            record["warm_start"] = resumed["warm_start"]
             sweep = resumed["id"]
             store.claim_sweep(sweep)
         try:
-            run(door, store, sweep, plan, older=older, again=resumed is not None)
+            run(door, store, sweep, plan, older=record["warm_start"], again=resumed is not None)
         except KeyboardInterrupt:
             store.update_sweep(sweep, "interrupted")
             print(f"to go on: python -m mlframe -m {shlex.join(['sweep.resume=' + sweep])}", flush=True)
@@ -157,12 +159,60 @@ def take_up(door: Door) -> dict[str, Any] | None:
     return sweep
 
 
-def fingerprint(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a resumed sweep must have in common with what it was begun with: dotted key to value."""
+def fingerprint(config: Mapping[str, Any], plan: SweepPlan) -> dict[str, Any]:
+    """Return what a resumed sweep must have in common with what it was begun with: dotted key to value.
+
+    A job's number stands for a trial and a repeat, and in a grid a trial's for a combination of the axes.
+    """
     from mlframe.commands.shown import flatten
 
     left_out = ("sweep", "store", "resources", "trackers", "group", "cache", "reporters")
-    return {key: value for key, value in flatten(dict(config)).items() if key.partition(".")[0] not in left_out}
+    kept = {key: value for key, value in flatten(dict(config)).items() if key.partition(".")[0] not in left_out}
+    axes = {f"axis {axis.name}": f"{axis.text()}, {axis.points} points" for axis in plan.space}
+    return {**kept, **axes, **{f"sweep.{name}": plan.settings[name] for name in ("name", "repeats", "warm_start")}}
+
+
+def older_sweep(store: Any, record: Mapping[str, Any]) -> str | None:
+    """Return the id of the sweep that this one learns from, None without one.
+
+    Raises:
+        ConfigError: its scores say something else than those of this sweep will.
+    """
+    own = record["fingerprint"]
+    if not own["sweep.warm_start"]:
+        return None
+    older = store.sweep(own["sweep.warm_start"])
+    for key in ("goal.metric", "goal.task"):
+        if older["fingerprint"].get(key) != own.get(key):
+            raise ConfigError(
+                f"A search cannot learn from {older['id']}: its jobs were scored by another figure",
+                value=f"{key}: {older['fingerprint'].get(key)} there, {own.get(key)} here",
+                where="sweep.warm_start",
+                hint="leave it out, or name a sweep with the same goal",
+            )
+    return str(older["id"])
+
+
+def refuse_plain(door: Door, plan: SweepPlan, *, again: bool) -> None:
+    """Refuse what only mlframe's own sweeper does while Hydra's is picked, which would leave it out in silence.
+
+    Raises:
+        ConfigError: names it.
+    """
+    picked = [word for word in door.overrides if word.lstrip("+").startswith("hydra/sweeper=")]
+    node = plan.settings
+    asked = {
+        f"sweep={node['name']}": node["name"] != "list",
+        "sweep.resume": again,
+        **{f"sweep.{name}": node[name] not in (None, False, 1, "none") for name in OURS},
+    }
+    if picked and any(asked.values()):
+        raise ConfigError(
+            f"{', '.join(name for name, is_asked in asked.items() if is_asked)} needs mlframe's own sweeper",
+            value=picked[-1],
+            where="hydra/sweeper",
+            hint="leave hydra/sweeper out; hydra/launcher=… keeps mlframe's sweeper",
+        )
 
 
 def refuse_other(resumed: Mapping[str, Any], record: Mapping[str, Any]) -> None:
@@ -238,6 +288,8 @@ def launch(launcher: Any, engine: Any, plan: SweepPlan, sweep: str) -> None:
     Raises:
         ConfigError: the sweep learns from its jobs, or has no end.
     """
+    from mlframe.config.compose import opened
+
     name = type(launcher).__name__
     if plan.settings["name"] == "bayes" or (plan.settings["name"] == "random" and not plan.settings["trials"]):
         raise ConfigError(
@@ -245,11 +297,16 @@ def launch(launcher: Any, engine: Any, plan: SweepPlan, sweep: str) -> None:
             where="hydra/launcher",
             hint="leave hydra/launcher out and set sweep.workers, or use sweep=grid",
         )
-    jobs = []
-    while (found := engine._next(None)) is not None:
+    stretches: list[list[Any]] = []
+    for found in engine.remaining():
         engine.store.put_sweep_job(sweep, found.number, "waiting", found.record())
-        jobs.append([*found.overrides, f"group={sweep}"])
-    launcher.launch(jobs, initial_job_idx=0)
+        if stretches and stretches[-1][-1].number + 1 == found.number:
+            stretches[-1].append(found)
+        else:
+            stretches.append([found])
+    for jobs in stretches:  # a launcher counts on from the first number, and a resumed sweep has gaps
+        lines = [[*map(opened, item.overrides), f"group={sweep}"] for item in jobs]
+        launcher.launch(lines, initial_job_idx=jobs[0].number)
 
 
 @cache
@@ -272,7 +329,8 @@ def job(config: DictConfig) -> float:
     from hydra.core.hydra_config import HydraConfig
 
     from mlframe.config.check import validate
-    from mlframe.config.compose import job_config
+    from mlframe.config.compose import job_config, parse
+    from mlframe.sweep.space import unquoted
 
     hydra = HydraConfig.get()
     number = int(hydra.job.get("num", 0))
@@ -285,13 +343,16 @@ def job(config: DictConfig) -> float:
     status = found.pop("status")
     store, _ = here.store(composed.resolved)
     known = {item["number"]: item for item in store.sweep_jobs(here.group)}
-    base = {"trial": number, "repeat": 0, "overrides": overrides, "values": {}, "structure": overrides, "derived": {}}
+    values = {item.key_or_group: unquoted(item.value()) for item in parse(overrides)[0]}
+    base = {
+        "trial": number,
+        "repeat": 0,
+        "overrides": overrides,
+        "values": values,
+        "structure": overrides,
+        "derived": {},
+    }
     record = {**base, **known.get(number, {}), **found}
     store.put_sweep_job(here.group, number, status, {k: v for k, v in record.items() if k not in ("number", "status")})
     print(f"job {number}: {' '.join(overrides)}\n  {found['error'] or found['score']}", flush=True)
     return float("nan") if found.get("score") is None else float(found["score"])
-
-
-def failures(jobs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the jobs that did not come through."""
-    return [item for item in jobs if item["status"] in ("failed", "killed")]

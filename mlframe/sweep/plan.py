@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlframe.errors import ConfigError, MlframeError, Problems, UnknownNameError
+from mlframe.registry import PLURAL
 from mlframe.sweep.engine import Budget, Recipe
 from mlframe.sweep.samplers import BayesSampler, GridSampler, RandomSampler, Sampler
 from mlframe.sweep.space import Axis, Space, axes_of, axis_of_override, spell
@@ -100,15 +101,15 @@ def plan_sweep(door: Door) -> SweepPlan:
     # Intervals have no first choice of their own: their lower end stands for them.
     first = checked.compose([part if isinstance(part, str) else _line(part) for part in template])
     groups = [axis for axis in typed if _picks(axis, first)]
-    bases: dict[tuple[str, Any], Composed] = {}
+    bases: dict[str, Composed] = {}
     if first is not None:
-        bases["model", first.choices.get("model")] = first
+        bases[str(first.choices.get("model"))] = first
     for axis in groups:
         for choice in axis.choices[1:]:
             lines = [part if isinstance(part, str) else _line(part, {axis.key: choice}) for part in template]
             composed = checked.compose(lines)
-            if composed is not None:
-                bases[axis.key, choice] = composed
+            if composed is not None and axis.key == "model":
+                bases[choice] = composed
     if first is None or checked.errors:
         raise Problems(list(checked.errors.values()))
     settings = first.resolved["sweep"]
@@ -138,7 +139,7 @@ def _space(
     door: Door,
     checked: _Checked,
     first: Composed,
-    bases: Mapping[tuple[str, Any], Composed],
+    bases: Mapping[str, Composed],
     typed: Sequence[Axis],
     words: Sequence[str],
     settings: Mapping[str, Any],
@@ -152,7 +153,7 @@ def _space(
     if settings["name"] == "list":
         models = ()
     for model in models:
-        base = bases["model", model]
+        base = bases[str(model)]
         found = load_file(f"sweep/space/{model}")
         node, where = found or ({}, "")
         axes = [axis for axis in _axes(checked, node, where, ("model", str(model)), base) if axis.key not in taken]
@@ -160,7 +161,7 @@ def _space(
         for axis in own:  # a key of this model only
             if axis.key.startswith("model.") and _known(base, axis.key):
                 yield from _fitting(door, checked, base, [replace(axis, owner=("model", str(model)))])
-    some = [bases["model", model] for model in models]
+    some = [bases[str(model)] for model in models]
     for axis in own:
         if not (axis.key.startswith("model.") and any(_known(base, axis.key) for base in some)):
             yield from _fitting(door, checked, first, [axis])
@@ -210,7 +211,8 @@ def _line(axis: Axis, values: Mapping[str, Any] | None = None) -> str:
 def _picks(axis: Axis, first: Composed | None) -> bool:
     """Whether an axis picks options of a group, other than setting a value."""
     key = axis.key.lstrip("+")
-    return "/" in key or "@" in key or (key in first.choices if first else "." not in key)
+    # Hydra has no choice for a plural group of which it picks none.
+    return "/" in key or "@" in key or key in PLURAL or (key in first.choices if first else "." not in key)
 
 
 def _known(composed: Composed, key: str) -> bool:

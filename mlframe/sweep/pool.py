@@ -65,8 +65,10 @@ class WorkerProcess:
         return cls(process)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a request or an answer; a worker that has died is noticed when it is read."""
+        """Send a request or an answer; a worker that has died is noticed when it is read, one that was ended is not asked."""
         assert self.process.stdin is not None
+        if self.process.stdin.closed:  # it passed a limit in the moment in which it asked
+            return
         with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
@@ -181,6 +183,8 @@ class Pool:
         if told is None:
             code, job = worker.process.wait(), worker.job
             self.stop(worker)
+            if job is None and worker.ready:  # ended from outside between two jobs; the new one takes its place
+                return []
             if job is None:
                 raise RuntimeError(f"a worker could not start (exit code {code}); its message stands above")
             reason = (

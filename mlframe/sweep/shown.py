@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mlframe.sweep.leaderboard import SIGNS, Board, Row, is_number, short_names, size_text, tell
 
 if TYPE_CHECKING:
     import polars as pl
-    from jinja2 import Template
 
     from mlframe.contracts import Chart
 
 __all__ = ["charts", "frame", "render_html", "render_text"]
 
+READING = (
+    "Each candidate is compared with the best on the same folds by the corrected resampled t-test (Nadeau and Bengio 2003). "
+    "Tied (≈): the comparison does not find it worse. Likely worse (↓): it does. Worse (✗): it still does with the number "
+    "of candidates taken into account (Holm 1979). Open (?): too few folds to compare. A tie is no proof that two are "
+    "equal; more folds or repeats tell more.",
+    "Proposed (→): of the best and those tied and within about one standard error of it, the one of least latency, then "
+    "training time, then size. Costs within a quarter count as equal.",
+    "Std is the standard deviation over folds and repeats. In brackets are 95 % intervals, those of differences not "
+    "corrected for the number of candidates.",
+    "The best of many is partly lucky: expect a little less on new rows. The holdout, which no job of a sweep sees, tells "
+    "how much.",
+)
 SHOWN = 20
 """Candidates that a terminal shows; the page has all."""
 MIDDLE, NARROW = 120, 80
@@ -76,42 +85,71 @@ def render_html(board: Board, charts: Sequence[Chart]) -> str:
         board: the leaderboard.
         charts: pictures to show, such as those of `charts`.
     """
+    from mlframe.charts.document import Code, Document, Heading, Pictures, Section
+
+    def failures() -> Iterator[Any]:
+        for item in board.failed:
+            yield Heading(f"Job {item.number}: {item.status}{f' (run {item.run})' if item.run else ''}")
+            yield Code(f"{' '.join(item.overrides)}\n{item.error}")
+
+    sections = [
+        Section("proposal", "Proposal", lambda: _proposal(board)),
+        *([Section("candidates", "Candidates", lambda: [_candidates(board)])] if board.rows else []),
+        *([Section("pictures", "Pictures", lambda: [Pictures(charts)])] if charts else []),
+        *([Section("failures", "Failures", failures)] if board.failed else []),
+        Section("reading", "How to read it", lambda: READING),
+    ]
+    title = board.name or board.sweep
+    return Document(title, f"mlframe leaderboard: {board.sweep}", sections, f"{summary(board)}.").html().text
+
+
+def _proposal(board: Board) -> Iterator[Any]:
+    """Give the candidate to train for good, why this one, and the commands."""
+    from mlframe.charts.document import Answer, Code
     from mlframe.contracts import Interval
 
-    rows = [
-        {
-            "row": row,
-            "score": Interval(row.mean, row.low, row.high),
-            "std": score_text(row.std),
-            "difference": None
-            if row.difference is None or row.rank == 1
-            else Interval(row.difference, row.difference_low, row.difference_high),
-            "verdict": f"{row.sign} {SIGNS[row.sign]}",
-            "proposed": row == board.proposed,
-            "size": "" if row.size_bytes is None else size_text(row.size_bytes),
-        }
-        for row in board.rows
-    ]
-    return _template().render(
-        board=board,
-        rows=rows,
-        summary=summary(board),
-        proposed=next((item for item in rows if item["proposed"]), None),
-        closing=_closing(board),
-        commands=_commands(board),
-        costs={
-            name: any(getattr(row, name) is not None for row in board.rows)
-            for name in ("train_seconds", "latency_ms", "size_bytes")
-        },
-        charts=charts,
+    closing = _closing(board)
+    told = [f"{closing[:1].upper()}{closing[1:]}."] if closing else []
+    if board.proposed is None:
+        yield Answer("bad", "Nothing to propose", "No candidate has a score.", notes=told)
+        return
+    row = board.proposed
+    ends = ", with its 95 % interval" if row.low is not None else ""
+    notes = [f"Mean over folds{ends}; {board.better} is better.", f"Why this one: {board.reason}.", *told]
+    yield Answer(
+        "good", f"Train trial {row.trial}", row.label, board.metric, Interval(row.mean, row.low, row.high), notes
     )
+    for words, command in _commands(board):
+        yield f"{words[:1].upper()}{words[1:]}:"
+        yield Code(command)
 
 
-@cache
-def _template() -> Template:
-    from mlframe.charts.page import environment
+def _candidates(board: Board) -> Any:
+    """Return the table of candidates; what no candidate has takes no column."""
+    from mlframe.charts.document import Table
+    from mlframe.contracts import Interval
 
-    return environment(Path(__file__).parent / "templates").get_template("leaderboard.html")
+    def place(row: Row) -> str:
+        return f"{row.rank} {row.sign} {SIGNS[row.sign]}{', → proposed' if row == board.proposed else ''}"
+
+    def behind(row: Row) -> Any:
+        known = row.difference is not None and row.rank > 1
+        return Interval(row.difference, row.difference_low, row.difference_high) if known else None  # type: ignore[arg-type]
+
+    columns: dict[str, list[Any]] = {
+        "Place": [place(row) for row in board.rows],
+        "Trial": [row.trial for row in board.rows],
+        "Candidate": [row.label for row in board.rows],
+        board.metric: [Interval(row.mean, row.low, row.high) for row in board.rows],
+        "Std": [row.std for row in board.rows],
+        "To the best": [behind(row) for row in board.rows],
+        "Training (s)": [row.train_seconds for row in board.rows],
+        "Latency (ms)": [row.latency_ms for row in board.rows],
+        "Size (kB)": [None if row.size_bytes is None else row.size_bytes / 1000 for row in board.rows],
+        "Runs": [", ".join(row.runs) for row in board.rows],
+    }
+    kept = {name: cells for name, cells in columns.items() if any(cell is not None for cell in cells)}
+    return Table(list(kept), list(zip(*kept.values(), strict=True)))
 
 
 def charts(board: Board) -> list[Chart]:

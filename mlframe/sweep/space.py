@@ -13,7 +13,7 @@ from mlframe.errors import ConfigError, MlframeError, ParameterError, Problems, 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-__all__ = ["Axis", "Space", "axes_of", "axis_of_override", "axis_of_value", "spell"]
+__all__ = ["Axis", "Space", "axes_of", "axis_of_override", "axis_of_value", "spell", "unquoted"]
 
 WORDS = ("low", "high", "log", "step", "points")
 POINTS = 3
@@ -206,7 +206,7 @@ def axis_of_override(override: Override) -> Axis:
     parsed, errors = parse([f"{override.key_or_group}={text}" for text in texts])
     if errors:
         raise Problems(errors)
-    values = [_plain(item.value()) for item in parsed]
+    values = [unquoted(item.value()) for item in parsed]
     if not values:
         raise ParameterError(f"The axis {key} has no values", value=str(override.input_line), where=where)
     return Axis(key, tuple(values), where=where)
@@ -233,14 +233,14 @@ def spell(value: Any) -> str:
     return str(QuotedString(text, Quote.single).with_quotes())
 
 
-def _plain(value: Any) -> Any:
-    """Turn what Hydra's parser gives into plain values."""
+def unquoted(value: Any) -> Any:
+    """Return plain values for what Hydra's parser gives."""
     if hasattr(value, "text") and hasattr(value, "quote"):
         return value.text
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [unquoted(item) for item in value]
     if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {unquoted(key): unquoted(item) for key, item in value.items()}
     return value
 
 

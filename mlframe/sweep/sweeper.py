@@ -58,6 +58,7 @@ def install() -> None:
         package = importlib.import_module(parent)  # of other plugins of Hydra
     except ImportError:
         package = sys.modules.setdefault(parent, ModuleType(parent))
+        package.__path__ = []  # Hydra looks for plugins of others below it
     sys.modules[HOME] = sys.modules[__name__]
     setattr(package, name, sys.modules[__name__])
     HydraPlugins.instance().register(MlframeSweeper)

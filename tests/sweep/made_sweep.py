@@ -16,8 +16,6 @@ def sweep(**changes: Any) -> dict[str, Any]:
         "finished": "2026-11-24T23:01:44+00:00",
         "command": ["-m", "model=lgbm,linear,forest", "data=churn", "sweep=bayes", "sweep.trials=40"],
         "sampler": "bayes",
-        "metric": "roc_auc",
-        "better": "higher",
         "closing": None,
         **changes,
     }
@@ -32,6 +30,8 @@ def job(number: int, values: dict[str, Any], per_fold: list[float] | None, **cha
         "overrides": [f"{key}={value}" for key, value in values.items()],
         "values": values,
         "status": "failed" if per_fold is None else "finished",
+        "metric": None if per_fold is None else "roc_auc",
+        "better": None if per_fold is None else "higher",
         "score": None if per_fold is None else float(np.mean(per_fold)),
         "per_fold": per_fold or [],
         "test_share": 0.2,

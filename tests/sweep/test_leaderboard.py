@@ -23,11 +23,26 @@ def two(second: list[float], **costs) -> list[dict]:
 
 def test_best_first_in_either_direction():
     jobs = many(12)
-    higher, lower = build(sweep(), jobs), build(sweep(metric="log_loss", better="lower"), jobs)
+    losses = [{**item, "metric": "log_loss", "better": "lower"} for item in jobs]
+    higher, lower = build(sweep(), jobs), build(sweep(), losses)
     assert [row.trial for row in higher.rows] == [row.trial for row in lower.rows][::-1]
     means = [row.mean for row in higher.rows]
     assert means == sorted(means, reverse=True)
     assert [row.rank for row in higher.rows] == list(range(1, 13))
+
+
+def test_a_trial_that_lost_a_seed_is_no_candidate():
+    for status in ("pruned", "failed", "killed"):
+        jobs = two(shifted(0.1), repeat=1)
+        jobs.append(job(2, {"model": "linear"}, None, trial=1, status=status))
+        assert [row.trial for row in build(sweep(), jobs).rows] == [0], status
+
+
+def test_scores_of_other_figures_are_not_ranked_with_the_first():
+    jobs = two([9.0, 9.1, 9.2, 9.3, 9.4], metric="rmse", better="lower")
+    board = build(sweep(), jobs)
+    assert [row.trial for row in board.rows] == [0]
+    assert "scored by rmse, and the others by roc_auc" in board.failed[0].error
 
 
 def test_repeats_of_a_trial_are_one_candidate():

@@ -82,9 +82,9 @@ plain = st.one_of(
 def test_every_value_reads_back_as_it_was(value: Any) -> None:
     (parsed,), errors = parse([f"key={spell(value)}"])
     assert not errors, spell(value)
-    from mlframe.sweep.space import _plain
+    from mlframe.sweep.space import unquoted
 
-    back = _plain(parsed.value())
+    back = unquoted(parsed.value())
     assert back == value
     assert type(back) is type(value)
 
