@@ -155,6 +155,12 @@ class Limits:
         try:
             with _native_threads(self.threads):
                 yield
+        except Exception as error:
+            # Code that the step called may have taken the watch's error, a TimeoutError, for a failure of its own.
+            reason = self._passed(name, began)
+            if reason and not isinstance(error, LimitError):
+                raise self._error(reason) from error
+            raise
         finally:
             self._step = None
         # Code that the step called may have swallowed the watch's error, or the step was faster than the watch looks.

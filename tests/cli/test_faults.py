@@ -23,7 +23,20 @@ from workbench import FAST, TABLE, Bench, finish, nothing_kept, refused, spawn
 from mlframe.store.metadata import SCHEMA_VERSION
 from mlframe.store.store import Store
 
-STEPS = ("ingest", "verify", "label", "split", "fit", "score", "refit", "evaluate", "gate", "register", "report")
+STEPS = (
+    "ingest",
+    "verify",
+    "label",
+    "split",
+    "assess",
+    "fit",
+    "score",
+    "refit",
+    "evaluate",
+    "gate",
+    "register",
+    "report",
+)
 """The steps of the fastest training run, in order."""
 
 KILLED = ("ingest", "label", "fit", "score", "evaluate", "register", "report")
