@@ -110,7 +110,9 @@ def ensemble(door: Door, store: Any, plan: SweepPlan, board: Board) -> Composed:
     print(f"\nthe sweep's ensemble ({plan.settings['ensemble']}) of {', '.join(members)}", flush=True)
     lines = [line for line in best.overrides if _group(line) not in ("model", "featurizer", "ensembler")]
     lines.append(f"ensembler={plan.settings['ensemble']}")
-    composed = door.compose(lines).derive({"ensembler.members": members}, lines)
+    composed = door.compose(lines)
+    shipped = dict.fromkeys(composed.raw["ensembler"]["members"])  # off: they were no jobs of the sweep
+    composed = composed.derive({"ensembler.members": {**shipped, **members}}, lines)
     errors = validate(door.plugins, composed, changed=["ensembler.members"])
     if errors:
         raise Problems(errors)
