@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from mlframe.contracts import Adapter, Features, Stop, Told
+from mlframe.models import lgbm_saved
 
 if TYPE_CHECKING:
     from mlframe.contracts import Array, Matrix
@@ -44,13 +45,22 @@ class LgbmAdapter(Adapter):
         if stop is not None:
             options |= _watch(estimator, target, stop)
         estimator.fit(features.matrix, target, sample_weight=weight, **options)
-        if stop is not None:
-            # Nobody asks how the watched figure went, and to save it, an array a round, takes as long as a small fit.
-            estimator.evals_result_.clear()
 
     def rounds(self, estimator: Any) -> int:
         """Return the number of rounds that predictions use."""
         return int(estimator.best_iteration_ or estimator.n_estimators_)
+
+    def save(self, estimator: Any) -> bytes:
+        """Return the booster's own text behind a line of JSON."""
+        return lgbm_saved.dump(estimator)
+
+    def load(self, data: bytes) -> Any:
+        """Return a model that predicts what the saved one did.
+
+        Raises:
+            BundleError: the data was not written by `save`.
+        """
+        return lgbm_saved.load(data)
 
     def with_rounds(self, estimator: Any, rounds: int) -> Any:
         """Return an unfitted copy that trains exactly so many rounds."""
