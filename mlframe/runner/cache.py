@@ -28,10 +28,18 @@ class StepCache:
     mode: str = "read"
     keep: int = 0
     _memory: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+    _found: set[str] = field(default_factory=set)
 
     def has(self, key: str) -> bool:
         """Whether a key can be answered."""
-        return self.mode == "read" and (key in self._memory or self.store.artifact(key) is not None)
+        if self.mode != "read":
+            return False
+        if key in self._memory or key in self._found:
+            return True
+        there = self.store.artifact(key) is not None
+        if there and self.keep:  # jobs of one process ask for the same keys again, and each look reads the files
+            self._found.add(key)
+        return there
 
     def get(self, key: str) -> Any:
         """Return the value, or `MISS`; a damaged entry is a miss."""
@@ -42,6 +50,7 @@ class StepCache:
             return self._memory[key]
         entry = self.store.artifact(key)
         if entry is None:
+            self._found.discard(key)
             return MISS
         value = self.store.load_artifact(entry)
         return MISS if value is None else self._remember(key, value)

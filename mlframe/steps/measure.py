@@ -17,7 +17,7 @@ from mlframe.steps.score import the_metric
 
 __all__ = ["latency", "scorer"]
 
-TRIES = 5
+TRIES = 3
 """Rows that are predicted one by one to see how long that takes."""
 
 

@@ -168,7 +168,7 @@ class Engine:
                     self.store.put_sweep_job(self.sweep, job.number, "running", job.record())
                     ask = self.budget.prune and job.repeat == 0
                     request = {"structure": job.structure, "values": job.derived, "overrides": job.overrides}
-                    pool.give(worker, job.number, {**request, "ask": ask})
+                    pool.give(worker, job.number, {**request, "group": self.sweep, "ask": ask})
                 if not pool.busy:
                     return
                 for event in pool.wait(deadline):

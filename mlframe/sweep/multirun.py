@@ -40,38 +40,53 @@ def multirun(door: Door) -> int:
 
     collect_garbage()
     resumed = take_up(door)
-    plan = plan_sweep(door)
-    refuse_plain(door, plan, again=resumed is not None)
-    config = plan.first.resolved
-    with door.open_store(config, create=True) as store:
-        record = {
-            "command": list(door.overrides),
-            "sampler": plan.settings["name"],
-            "fingerprint": fingerprint(config, plan),
-            "warm_start": None,
-            "closing": None,
-        }
-        if resumed is None:
-            record["warm_start"] = older_sweep(store, record)  # before this one is the last
-            sweep = store.start_sweep(config["name"], record)
-        else:
-            refuse_other(resumed, record)
-            record["warm_start"] = resumed["warm_start"]
-            sweep = resumed["id"]
-            store.claim_sweep(sweep)
-        try:
-            run(door, store, sweep, plan, older=record["warm_start"], again=resumed is not None)
-        except KeyboardInterrupt:
-            store.update_sweep(sweep, "interrupted")
-            print(f"to go on: python -m mlframe -m {shlex.join(['sweep.resume=' + sweep])}", flush=True)
-            raise
-        except BaseException:
-            store.update_sweep(sweep, "failed")
-            raise
+    only = list(door.only) if door.only is not None else None
+    with Pool({"block": list(door.block), "only": only, "folder": str(door.folder)}) as pool:
+        plan = plan_sweep(door, pool.warm)
+        refuse_plain(door, plan, again=resumed is not None)
+        config = plan.first.resolved
+        with door.open_store(config, create=True) as store:
+            sweep, older = begin(door, store, plan, resumed)
+            try:
+                run(door, store, sweep, plan, pool, older=older, again=resumed is not None)
+            except KeyboardInterrupt:
+                store.update_sweep(sweep, "interrupted")
+                print(f"to go on: python -m mlframe -m {shlex.join(['sweep.resume=' + sweep])}", flush=True)
+                raise
+            except BaseException:
+                store.update_sweep(sweep, "failed")
+                raise
+    with door.open_store(config) as store:
         return conclude(door, store, sweep, plan)
 
 
-def run(door: Door, store: Any, sweep: str, plan: SweepPlan, *, older: str | None, again: bool) -> None:
+def begin(door: Door, store: Any, plan: SweepPlan, resumed: Mapping[str, Any] | None) -> tuple[str, str | None]:
+    """Open the ledger of a new sweep, or take a begun one up.
+
+    Returns:
+        The sweep's id, and that of the sweep that its search learns from.
+
+    Raises:
+        ConfigError: the begun sweep belongs to another project or config.
+        StoreError: another process works on it.
+    """
+    config = plan.first.resolved
+    record = {
+        "command": list(door.overrides),
+        "sampler": plan.settings["name"],
+        "fingerprint": fingerprint(config, plan),
+        "warm_start": None,
+        "closing": None,
+    }
+    if resumed is None:
+        record["warm_start"] = older_sweep(store, record)  # before this one is the last
+        return store.start_sweep(config["name"], record), record["warm_start"]
+    refuse_other(resumed, record)
+    store.claim_sweep(resumed["id"])
+    return str(resumed["id"]), resumed["warm_start"]
+
+
+def run(door: Door, store: Any, sweep: str, plan: SweepPlan, pool: Pool, *, older: str | None, again: bool) -> None:
     """Run the jobs through Hydra, whose sweeper and launcher the config may pick.
 
     Args:
@@ -79,6 +94,7 @@ def run(door: Door, store: Any, sweep: str, plan: SweepPlan, *, older: str | Non
         store: the open store.
         sweep: id of the sweep.
         plan: what is to be done.
+        pool: the workers.
         older: id of a sweep that the search learns from.
         again: whether the sweep was begun before.
 
@@ -89,12 +105,6 @@ def run(door: Door, store: Any, sweep: str, plan: SweepPlan, *, older: str | Non
     from mlframe.sweep.engine import Engine
     from mlframe.sweep.sweeper import MlframeSweeper
 
-    setting = {
-        "block": list(door.block),
-        "only": list(door.only) if door.only is not None else None,
-        "folder": str(door.folder),
-        "group": sweep,
-    }
     engine = Engine(store, sweep, plan.recipe, plan.sampler(), plan.budget())
     node = plan.settings
     if older is not None:
@@ -109,14 +119,14 @@ def run(door: Door, store: Any, sweep: str, plan: SweepPlan, *, older: str | Non
             if launcher is not None:
                 launch(launcher, engine, plan, sweep)
                 return
-            seconds = parse_duration(node["job_timeout"], where="sweep.job_timeout")
-            memory = parse_size(node["job_memory"], where="sweep.job_memory")
-            with Pool(setting, node["workers"], seconds, memory) as pool:
-                engine.run(pool)
+            pool.seconds = parse_duration(node["job_timeout"], where="sweep.job_timeout")
+            pool.memory = parse_size(node["job_memory"], where="sweep.job_memory")
+            pool.grow(node["workers"])
+            engine.run(pool)
         except BaseException as error:  # Hydra would print it in its own way
             raised.append(error)
 
-    os.environ[_ENV] = json.dumps(setting)
+    os.environ[_ENV] = json.dumps({**pool.setting, "group": sweep})
     MlframeSweeper.run = go
     worker.cache_clear()
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +77,12 @@ class _Checked:
         return None
 
 
-def plan_sweep(door: Door) -> SweepPlan:
+def plan_sweep(door: Door, warm: Callable[[list[str]], None] | None = None) -> SweepPlan:
     """Read the axes, compose each choice once, and check every end of every axis.
+
+    Args:
+        door: plugins and overrides.
+        warm: told the first job's overrides before they are checked, so that a worker can load what they need meanwhile.
 
     Raises:
         Problems: every mistake of every choice.
@@ -99,7 +103,10 @@ def plan_sweep(door: Door) -> SweepPlan:
     typed = [part for part in template if isinstance(part, Axis)]
     checked = _Checked(door)
     # Intervals have no first choice of their own: their lower end stands for them.
-    first = checked.compose([part if isinstance(part, str) else _line(part) for part in template])
+    lines = [part if isinstance(part, str) else _line(part) for part in template]
+    if warm is not None:
+        warm(lines)
+    first = checked.compose(lines)
     groups = [axis for axis in typed if _picks(axis, first)]
     bases: dict[str, Composed] = {}
     if first is not None:

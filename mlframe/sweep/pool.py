@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,32 +110,40 @@ class WorkerProcess:
 
 @dataclass
 class Pool:
-    """The workers of a sweep.
+    """The workers of a sweep. The first one starts at once, and loads plugins while the sweep is still being planned.
 
     Args:
         setting: what a worker must know: plugins that are blocked, the working directory.
-        size: number of workers.
         seconds: most time of a job, None for no limit.
         memory: most bytes of a job, None for no limit.
     """
 
     setting: Mapping[str, Any]
-    size: int
     seconds: float | None = None
     memory: int | None = None
     workers: list[WorkerProcess] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self.workers = [WorkerProcess.start(self.setting) for _ in range(self.size)]
+        self.workers = [WorkerProcess.start(self.setting)]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for worker in self.workers:
-            if worker.job is None and worker.process.stdin is not None:
+            if worker.job is None and kind is not None:
+                worker.process.kill()  # it has nothing to close, and a mistake is not to be told late
+            elif worker.job is None and worker.process.stdin is not None:
                 worker.process.stdin.close()  # the end of its input ends an idle worker
                 with suppress(subprocess.TimeoutExpired):
                     worker.process.wait(PATIENCE_SECONDS)
             worker.end(gently=True)
+
+    def warm(self, overrides: Sequence[str]) -> None:
+        """Let the first worker compose a config, mistakes and all: what it needs for that is loaded when a job comes."""
+        self.workers[0].send({"warm": list(overrides)})
+
+    def grow(self, size: int) -> None:
+        """Start workers until there are so many."""
+        self.workers += [WorkerProcess.start(self.setting) for _ in range(size - len(self.workers))]
 
     def idle(self) -> WorkerProcess | None:
         """Return a worker without a job, None when all are at work."""

@@ -6,12 +6,14 @@ choice of groups, from which the configs of the jobs are derived.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import queue
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +31,8 @@ KEPT_ARTIFACTS = 64
 UNTIL = "score"
 """The step at which a job ends."""
 
+PRELOADED = ("mlframe.config.compose", "mlframe.runner.run", "mlframe.steps.fit", "mlframe.store.store")
+
 Checkpoint = Callable[[str, float, bool], None]
 
 
@@ -38,11 +42,11 @@ class Worker:
 
     Args:
         door: plugins and working directory.
-        group: the sweep's id.
+        group: the sweep's id; a process that was started before there was one is told it with its first job.
     """
 
     door: Door
-    group: str
+    group: str = ""
     stores: dict[str, Any] = field(default_factory=dict)
     caches: dict[str, Any] = field(default_factory=dict)
     bases: dict[tuple[str, ...], Composed] = field(default_factory=dict)
@@ -184,7 +188,7 @@ def main(setting: Mapping[str, Any]) -> None:
     {"kind": "checkpoint", …}, answered with {"go"}, and at the end {"kind": "done", …}.
 
     Args:
-        setting: plugins that are blocked or the only ones, the working directory, the sweep's id.
+        setting: plugins that are blocked or the only ones, the working directory.
     """
     # What is printed goes where errors go: standard output belongs to the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -193,7 +197,7 @@ def main(setting: Mapping[str, Any]) -> None:
     from mlframe.runner.limits import collect_garbage
 
     only = None if setting["only"] is None else tuple(setting["only"])
-    worker = Worker(Door([], tuple(setting["block"]), only, Path(setting["folder"])), setting["group"])
+    worker = Worker(Door([], tuple(setting["block"]), only, Path(setting["folder"])))
     working = threading.Event()
     requests = _requests(working)
 
@@ -207,12 +211,21 @@ def main(setting: Mapping[str, Any]) -> None:
         if not answer["go"]:
             raise Pruned(answer["reason"])
 
-    worker.door.plugins  # noqa: B018 (loaded while the first job is being thought of)
+    # What every job needs is loaded while the first one is still being thought of.
+    worker.door.plugins  # noqa: B018
+    for name in PRELOADED:
+        importlib.import_module(name)
+
     collect_garbage()
     say(kind="ready")
     try:
         for request in iter(requests.get, None):
+            if "warm" in request:
+                with suppress(MlframeError):  # the sweep tells its mistakes itself
+                    worker.door.compose(request["warm"])
+                continue
             working.set()
+            worker.group = request["group"]
             found = worker.answer(request, checkpoint if request["ask"] else None)
             working.clear()
             say(kind="done", **found)
@@ -241,4 +254,7 @@ if __name__ == "__main__":
     import gc
 
     gc.disable()
-    main(json.loads(sys.argv[1]))
+    try:
+        main(json.loads(sys.argv[1]))
+    except KeyboardInterrupt:
+        sys.exit(130)
