@@ -58,10 +58,11 @@ def category_codes(rows: pl.DataFrame, categories: dict[str, list[str]]) -> np.n
 
 
 def save(features: Any, model: Any, folder: Path) -> None:
-    """Write what predicts, in the format that scikit-learn's guide recommends where a pickle may not be trusted."""
+    """Write what predicts without a pickle: LightGBM's own text, and skops for the rest."""
     import skops.io
 
-    skops.io.dump({"features": features, "model": model}, folder / "model.skops")
+    skops.io.dump(features, folder / "features.skops")
+    model.booster_.save_model(folder / "model.txt")
 
 
 class Tracker:

@@ -30,10 +30,11 @@ MODELS = "## Models"
 """The last section of the page; benchmarks/models.py writes it."""
 MLFRAME = [sys.executable, "-m", "mlframe"]
 
-# What the hand-written scripts do not do is left out on mlframe's side too: profile, intervals, importance, gate's
-# comparison (there is no champion in an empty store) and report.
+# What the hand-written scripts do not do is left out on mlframe's side too: profile, leakage checks, intervals, importance,
+# gate's comparison (there is no champion in an empty store) and report.
 BARE = [
     "~task.steps.explore",
+    "~task.steps.assess",
     "~task.steps.report",
     "evaluators=[classification]",
     "evaluators.classification.bootstrap=0",
@@ -328,9 +329,9 @@ that is not; medians. {machine}
 The hand-written scripts (`benchmarks/handwritten_*.py`) read, check with Pandera, cut the same folds, featurize, fit
 LightGBM with early stopping, judge folds and holdout, fit again and save; the benchmark refuses to compare sides whose
 models have different numbers of trees. mlframe does these steps, draws the holdout's curves, records the run, fills its
-step cache, asks the gate and registers a version. Profile, bootstrap intervals, importance and report, which the scripts
-do not have, are left out of these rows and are part of the complete job below the table. Both sides save with skops, which
-needs no trust in a pickle; with LightGBM's own text file alone the scripts would take about half a second less.
+step cache, asks the gate and registers a version. Profile, leakage checks, bootstrap intervals, importance and report, which
+the scripts do not have, are left out of these rows and are part of the complete job below the table. Both sides save
+LightGBM's own text and the rest with skops, which needs no trust in a pickle.
 
 LightGBM's threads wait for each other after every split: where other programs keep the processors busy, one thread
 (`resources.threads=1`) is faster than two, often several times, with mlframe and without it.
