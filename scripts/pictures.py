@@ -24,7 +24,7 @@ PLACE = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 RUN = ("data=churn", "experiment=thorough", "trackers=[]")
 SWEEP = ("-m", "data=churn", "model=lgbm,forest,linear", "sweep=bayes", "sweep.trials=30", "sweep.prune=none",
          "sweep.close=false", "trackers=[]")  # fmt: skip
-OF_RUN = ("calibration", "slices", "shap_importance", "dependence_1")
+OF_RUN = ("slices", "shap_importance")
 OF_SWEEP = ("pareto", "parallel")
 PAPER = 'style="background:#fff;color:#1c2430"'
 """The page gives charts their colours; alone, on a dark page, they would be black on black."""
