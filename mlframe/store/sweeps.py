@@ -74,7 +74,8 @@ class Sweeps:
         """Write a job's whole record."""
         mine = sa.and_(db.sweep_jobs.c.sweep_id == sweep_id, db.sweep_jobs.c.number == number)
         values = {"status": status, "record": record}
-        with self._database.write("recording a job of the sweep") as connection:
+        # How a job ended survives a loss of power too; that it began is worth less than a wait for the disk.
+        with self._database.write("recording a job of the sweep", durable=status != "running") as connection:
             if connection.execute(db.sweep_jobs.update().where(mine).values(values)).rowcount == 0:
                 connection.execute(db.sweep_jobs.insert().values(sweep_id=sweep_id, number=number, **values))
 

@@ -47,7 +47,9 @@ def conclude(door: Door, store: Any, sweep: str, plan: SweepPlan) -> int:
     page = Path(store.folder) / "sweeps" / sweep / "leaderboard.html"
     if board.rows:
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(render_html(board, pictures), encoding="utf-8")
+        fresh = page.with_suffix(".new")  # a reader never meets half a page
+        fresh.write_text(render_html(board, pictures), encoding="utf-8")
+        fresh.replace(page)
         record(door, store, plan, board, pictures)
     if board.rows:
         print(f"page: {page}")
@@ -62,6 +64,7 @@ def close(door: Door, store: Any, sweep: str, plan: SweepPlan, board: Board, job
         The run's exit code.
     """
     from mlframe.commands.run import run_task
+    from mlframe.runner.keys import digest
 
     row = board.rows[0] if plan.settings["winner"] == "best" else board.proposed
     assert row is not None
@@ -70,9 +73,16 @@ def close(door: Door, store: Any, sweep: str, plan: SweepPlan, board: Board, job
         composed = door.compose(list(row.overrides))
     else:
         composed = ensemble(door, store, plan, board)
+    # A finished sweep that is resumed and brings no other winner needs no second version of it, and no second look.
+    identity = digest({key: value for key, value in composed.recorded.items() if key not in ("group", "sweep")})
+    before = store.sweep(sweep)["closing"] or {}
+    if before.get("version") and before.get("config") == identity:
+        print(f"it was trained for good before, as {before['version']} in run {before['run']}")
+        return 0
     code = run_task(door, composed, group=sweep)
     closing = store.runs(limit=1, group=sweep)[0]
-    store.update_sweep(sweep, closing={"run": closing["id"], "version": (closing["summary"] or {}).get("version")})
+    version = (closing["summary"] or {}).get("version")
+    store.update_sweep(sweep, closing={"run": closing["id"], "version": version, "config": identity})
     return code
 
 

@@ -101,6 +101,10 @@ def test_a_search_over_two_models_ends_in_one_closing_run(workspace: Workspace) 
         assert closing["summary"]["score"] == pytest.approx(best["score"])
         assert [version["number"] for version in store.versions()] == [1]
     assert result.steps()["fit"] == "cached", "the winner's folds were fitted in the sweep"
+    resumed = workspace.ok("-m", "sweep.resume=last")
+    assert "it was trained for good before, as own/1" in resumed.out
+    with workspace.store() as store:
+        assert [version["number"] for version in store.versions()] == [1]
     again = workspace.ok("leaderboard", "last", "--html", "board.html")
     assert sweep["id"] in again.out
     assert "<svg" in (workspace.folder / "board.html").read_text(encoding="utf-8")
