@@ -247,7 +247,8 @@ def _picture(life: Life) -> Iterator[Any]:
     }
     alt = f"{metric} of {len(points)} versions: from {ends['value'][0]:.4g} to {ends['value'][-1]:.4g}, with 95 % intervals."
     series = Series(str(metric), numbers, ends["value"], True, ends["low"], ends["high"])
-    names = [(float(number), f"/{number}") for number, _ in points]
+    apart = -(-len(points) // 8)  # names of more versions would run into each other
+    names = [(float(number), f"/{number}") for number, _ in points[::-apart]]
     yield Pictures(
         [lines("quality", f"{metric} over versions", alt, [series], x="version", y=str(metric), x_names=names)]
     )

@@ -106,7 +106,9 @@ def show(door: Any, group: str, name: str) -> int:
     if item.component.adapter:
         adapter = import_target(item.component.adapter, item)
         able = [
-            m for m in ("fit", "rounds", "with_rounds", "save", "load", "gain", "contributions") if hasattr(adapter, m)
+            m
+            for m in ("fit", "stops", "rounds", "with_rounds", "save", "load", "gain", "contributions")
+            if hasattr(adapter, m)
         ]
         print(f"adapter {item.component.adapter}: {', '.join(able)}{', categories' if adapter.categories else ''}")
     if found is None:

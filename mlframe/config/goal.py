@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from mlframe.config.schema import entries
+from mlframe.contracts import TASKS
 from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError
 from mlframe.plugins import Plugins
 
@@ -44,7 +45,16 @@ def check_goal(goal: Mapping[str, Any]) -> Iterator[MlframeError]:
         amount = goal.get(key)
         if amount is not None and not (amount > 0 and math.isfinite(amount)):
             yield ParameterError(f"goal.{key} must be above 0", value=amount, where=f"goal.{key}")
-    yield from check_value(goal, goal.get("task"))
+    for name, wanted in (goal.get("targets") or {}).items():
+        if not math.isfinite(wanted):
+            yield ParameterError(
+                f"goal.targets.{name} must be a finite number",
+                value=wanted,
+                where=f"goal.targets.{name}",
+                hint=f"say what the holdout must reach, or leave it out: '~goal.targets.{name}'",
+            )
+    if goal.get("task") in (None, *TASKS):
+        yield from check_value(goal, goal.get("task"))
 
 
 def check_value(goal: Mapping[str, Any], task: str | None) -> Iterator[MlframeError]:
@@ -97,10 +107,27 @@ def check_figures(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[Mlfra
     task = goal.get("task")
     declared = declared_by(plugins, config, task)
     kind = f"figure for {task}" if task else "figure"
-    remedy = None if declared else "no evaluator is picked: evaluators=[classification,regression]"
+    remedy = None if declared else "no picked evaluator gives any: evaluators=[classification,regression]"
     for key, name in named.items():
         if name not in declared:
-            yield UnknownNameError.from_name(kind, name, declared, where=key, remedy=remedy)
+            judge = None if key == "goal.metric" else _judge_of(plugins, config, name, task)
+            also = f"evaluators={judge} measures it" if judge else remedy
+            yield UnknownNameError.from_name(kind, name, declared, where=key, remedy=also)
+
+
+def _judge_of(plugins: Plugins, config: Mapping[str, Any], figure: str, task: str | None) -> str | None:
+    """Return the evaluators as a list that has the one too that declares a figure; None when there is none."""
+    picked = [name for name, _ in entries(config.get("evaluators"))]
+    for name in plugins.registry.names("evaluators"):
+        if name in picked:
+            continue
+        try:
+            declared = declared_by(plugins, {"evaluators": {name: {"name": name}}}, task)
+        except MlframeError:  # a plugin's own, which cannot be made without parameters
+            continue
+        if figure in declared:
+            return f"[{','.join([*picked, name])}]"
+    return None
 
 
 def declared_by(plugins: Plugins, config: Mapping[str, Any], task: str | None) -> dict[str, Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -182,7 +183,13 @@ def plain(config: DictConfig | Any, *, resolve: bool = True) -> Any:
     except OmegaConfBaseException as error:
         key = str(getattr(error, "full_key", None) or "")
         message = str(error).splitlines()[0]
-        hint = f"give it a value: {key}=…" if "issing" in message else "mend the interpolation ${…} in that value"
+        lost = re.fullmatch(r"Interpolation key '(.+)' not found", message)
+        if "issing" in message:
+            hint = f"give it a value: {key}=…"
+        elif lost:
+            hint = f"it is read from '{lost[1]}', which is not there: add that key (null where there is nothing to say)"
+        else:
+            hint = "mend the interpolation ${…} in that value"
         raise ConfigError(f"The config has no value for {key!r}: {message}", where=key, hint=hint) from error
 
 

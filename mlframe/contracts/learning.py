@@ -118,6 +118,8 @@ class Adapter:
 
         fit(estimator, features: Features, target, *, weight=None, stop: Stop | None = None) -> None
             Fit with categories, weights and early stopping; the estimator is changed in place.
+        stops(estimator) -> bool
+            Whether it can stop early as it is set up; without this, whoever has `fit` and `with_rounds` can.
         rounds(estimator) -> int
             How many rounds the fitted estimator uses.
         with_rounds(estimator, rounds: int) -> estimator

@@ -46,6 +46,10 @@ class LgbmAdapter(Adapter):
             options |= _watch(estimator, target, stop)
         estimator.fit(features.matrix, target, sample_weight=weight, **options)
 
+    def stops(self, estimator: Any) -> bool:
+        """Whether it can stop early: dart cannot, since its later rounds change the weights of earlier trees."""
+        return str(estimator.boosting_type) != "dart"
+
     def rounds(self, estimator: Any) -> int:
         """Return the number of rounds that predictions use."""
         return int(estimator.best_iteration_ or estimator.n_estimators_)

@@ -81,7 +81,7 @@ def _details(material: ReportInput) -> Iterator[Any]:
         "version": material.version or "not registered",
         "date": facts.get("started") or "not recorded",
         "learning task": material.goal.get("task") or "not recorded",
-        "model": _name(config, "model"),
+        "model": _models(config),
         "featurizer": _name(config, "featurizer"),
         "ensembler": _name(config, "ensembler"),
         "calibration of probabilities": _fit(config, "calibration"),
@@ -96,6 +96,14 @@ def _details(material: ReportInput) -> Iterator[Any]:
 def _name(config: Mapping[str, Any], key: str) -> str:
     node = config.get(key)
     return str(node.get("name")) if isinstance(node, Mapping) and node.get("name") else f"not stated: {key}"
+
+
+def _models(config: Mapping[str, Any]) -> str:
+    """Name the model, or an ensemble's members, which stand in its place."""
+    members = (config.get("ensembler") or {}).get("members")
+    if not members:
+        return _name(config, "model")
+    return ", ".join(f"{key} ({node['name']})" if key != node["name"] else key for key, node in members.items())
 
 
 def _fit(config: Mapping[str, Any], key: str) -> Any:

@@ -81,6 +81,8 @@ def _measuring(material: ReportInput) -> Iterator[Risk]:
     worth = money(material)
     if worth and worth.gain.low is not None and worth.gain.low < 0:
         text = f"The model may be worth less than {worth.rival}: the interval of its gain begins below zero."
+        if worth.gain.high is not None and worth.gain.high < 0:
+            text = f"The model is worth less than {worth.rival}: the interval of its gain lies below zero."
         yield Risk("problem" if worth.gain.value < 0 else "warning", "Money", text)
 
 

@@ -87,14 +87,16 @@ class Candidate:
         """
         mode = self.context.config["fit"]["early_stopping"]
         can = adapter is not None and hasattr(adapter, "with_rounds") and hasattr(adapter, "fit")
-        if mode == "required" and not can:
+        able = can and (not hasattr(adapter, "stops") or adapter.stops(self.estimator()))
+        if mode == "required" and not able:
+            remedy = "change the model's parameters" if can else "pick a boosted model such as lgbm"
             raise ConfigError(
-                f"model={self.model} cannot stop early",
+                f"model={self.model} cannot stop early{' with these parameters' if can else ''}",
                 value=mode,
                 where="fit.early_stopping",
-                hint="set fit.early_stopping=auto, or pick a boosted model such as lgbm",
+                hint=f"set fit.early_stopping=auto, or {remedy}",
             )
-        return bool(can and mode != "none")
+        return bool(able and mode != "none")
 
     def featurize(self, train: Any, judged: Any, *, stop: bool = True) -> tuple[Featurized, bool]:
         """Fit the featurizer on the train rows and turn all rows into numbers; the cache answers where it can.

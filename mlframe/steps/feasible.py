@@ -300,7 +300,7 @@ def _curve(bench: Bench, step: Assess, learner: Trial, target: float | None) -> 
     record |= {"scores": kept.mean(axis=0).tolist(), "per_fold": kept.tolist()}
     higher = metric.better == "higher"
     if higher and kept.max() > 1:
-        return {**record, "text": f"{metric.name} has no upper end, so its curve is not drawn on"}
+        return {**record, "text": f"the curve is not drawn on, since {metric.name} has no upper end"}
     errors = 1 - kept if higher else kept
     wanted = [whole * factor for factor in FARTHER]
     law, ahead, laws = extrapolate(rows, errors, wanted, seed=seed)
@@ -320,12 +320,12 @@ def _curve(bench: Bench, step: Assess, learner: Trial, target: float | None) -> 
     ]
     farthest = record["ahead"][-1]
     record["text"] = (
-        f"{metric.name} {record['scores'][-1]:.4g} with {round(whole):,} rows; ten times as many would give about "
+        f"with {round(whole):,} rows {metric.name} is {record['scores'][-1]:.4g}; ten times as many would give about "
         f"{farthest['value']:.4g} ({farthest['low']:.4g} to {farthest['high']:.4g})"
     )
     if law.scale == 0:
         record["text"] = (
-            f"{metric.name} {record['scores'][-1]:.4g} with {round(whole):,} rows, and no steady gain from fewer rows to more"
+            f"with {round(whole):,} rows {metric.name} is {record['scores'][-1]:.4g}, with no steady gain from fewer rows to more"
         )
     if target is not None:
         error = 1 - target if higher else target

@@ -99,9 +99,11 @@ def reasons(pipeline: Pipeline, frame: pl.DataFrame, count: int) -> pl.Series:
     """
     found = pipeline.contributions(frame)
     if found is None:
-        models = sorted({member.model for member in pipeline.members})
+        models = ", ".join(sorted({member.model for member in pipeline.members}))
+        rules = {"samme": "boosted votes", "median": "a median", "vote": "votes", "stack": "a stack"}
+        how = rules.get(getattr(pipeline.root, "rule", "mean"))
         raise ConfigError(
-            f"Predictions of this version cannot be explained: it is made of {', '.join(models)}",
+            f"Predictions of this version cannot be explained: it is {f'{how} of' if how else 'made of'} {models}",
             value=count,
             where="explain",
             hint="lgbm, linear and means of these can; leave explain out, or train such a model",

@@ -29,7 +29,9 @@ LEVEL = 0.05
 NORMAL = 1.96
 ALIKE = 1.25
 """Costs within a quarter of each other count as equal: measured times differ by that from one day to the next."""
-COSTS = ("latency_ms", "train_seconds", "size_bytes")
+COSTS = {"latency_ms": 1.0, "train_seconds": 1.0, "size_bytes": 0.0}
+"""What a candidate costs, and the difference that is never worth a proposal: the first job of a process pays for loading
+its library, and a millisecond comes and goes with what else the machine does."""
 SIGNS = {"★": "best", "≈": "tied", "↓": "likely worse", "✗": "worse", "?": "open"}
 NOT_THE_CANDIDATE = ("sweep", "hydra", "group")
 
@@ -299,8 +301,13 @@ def _cheapest(rows: Sequence[Row]) -> Row:
     for cost in COSTS:
         known = [value for row in left if (value := getattr(row, cost)) is not None]
         if len(known) == len(left):
-            left = [row for row in left if getattr(row, cost) <= min(known) * ALIKE]
+            left = [row for row in left if not _cheaper(min(known), getattr(row, cost), cost)]
     return left[0]
+
+
+def _cheaper(one: float, other: float, cost: str) -> bool:
+    """Whether the one costs less than the other by more than measuring it twice would tell."""
+    return other > max(one * ALIKE, one + COSTS[cost])
 
 
 def _saving(picked: Row, best: Row) -> str:
@@ -311,7 +318,7 @@ def _saving(picked: Row, best: Row) -> str:
     }
     for cost, (text, told) in words.items():
         own, other = getattr(picked, cost), getattr(best, cost)
-        if own is not None and other is not None and own * ALIKE < other:
+        if own is not None and other is not None and _cheaper(own, other, cost):
             return text.format(told(own), told(other))
     return "costs no more"
 

@@ -145,8 +145,42 @@ def test_a_figure_of_another_task_is_refused_before_anything_is_fitted(bench: Be
 
 
 def test_a_goal_without_an_evaluator(bench: Bench):
-    refused(bench.train("evaluators=[]", "goal.targets.roc_auc=0.9"), "roc_auc", "no evaluator is picked")
+    refused(
+        bench.train("evaluators=[]", "goal.targets.roc_auc=0.9"), "roc_auc", "evaluators=[classification] measures it"
+    )
+    refused(bench.train("evaluators=[]", "goal.metric=roc_auc"), "no picked evaluator gives any")
     nothing_kept(bench, runs=0)
+
+
+def test_a_target_that_another_evaluator_measures_names_it(bench: Bench):
+    result = bench.train("evaluators=[classification]", "goal.task=binary", "goal.targets.latency_ms=5")
+    refused(result, "'latency_ms'", "evaluators=[classification,service] measures it")
+    nothing_kept(bench, runs=0)
+
+
+def test_a_target_that_is_no_number_to_reach(bench: Bench):
+    for amount in ("nan", "inf"):
+        result = bench.train("goal.task=binary", f"goal.targets.roc_auc={amount}")
+        refused(result, "goal.targets.roc_auc must be a finite number", amount, "~goal.targets.roc_auc")
+    nothing_kept(bench, runs=0)
+
+
+def test_a_misspelt_task_is_one_mistake(bench: Bench):
+    result = bench.train("goal.task=binry", "goal.value.tp=1")
+    refused(result, "'binry'", "did you mean 'binary'?")
+    assert count(result) == 1
+
+
+def test_a_data_file_that_forgets_its_schema(bench: Bench):
+    path = bench.folder / "conf" / "data" / "mine.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("""# @package _global_
+defaults: [/data/source: csv, _self_]
+data:
+  source: {path: my.csv}
+  columns: {bought: {role: target, kind: categorical, tags: []}}
+""")
+    refused(bench("data=mine", *FAST), "it is read from 'data.schema', which is not there")
 
 
 def test_no_data(bench: Bench):

@@ -127,6 +127,11 @@ def test_learns_registers_and_predicts_the_same_where_only_serving_is_allowed(
         ),
         ("text", ["model=linear", "featurizer=none"], "note"),
         ("binary", ["model=linear", "fit.early_stopping=required"], "model=linear cannot stop early"),
+        (
+            "binary",
+            ["model=lgbm", "model.boosting_type=dart", "fit.early_stopping=required"],
+            "model=lgbm cannot stop early with these parameters",
+        ),
         ("binary", ["model=neighbors", "data.columns.x2.role=weight"], "model=neighbors cannot take row weights"),
     ],
 )

@@ -113,6 +113,13 @@ def test_stops_early_on_noise_and_trains_as_many_rounds_again(name: str, task: s
     np.testing.assert_allclose(getattr(again, ask)(matrix), getattr(estimator, ask)(matrix), rtol=1e-6, atol=1e-9)
 
 
+def test_dart_says_that_it_cannot_stop_early() -> None:
+    adapter = REGISTRY.adapter("model", "lgbm")
+    for boosting_type, able in (("gbdt", True), ("dart", False)):
+        node = _node("lgbm", "binary", boosting_type=boosting_type)
+        assert adapter.stops(REGISTRY.create("model", node, task="binary")) is able
+
+
 @pytest.mark.parametrize("name", ["lgbm", "boosting"])
 def test_stopping_rows_may_hold_a_class_that_train_rows_lack(name: str) -> None:
     table = make_table(120)

@@ -143,6 +143,9 @@ def test_a_loss_is_a_problem_and_said_aloud(full: ReportInput) -> None:
     losing = replace(full, gate={**full.gate, "value": bad})
     assert "20 EUR LESS than" in money(losing).sentence  # type: ignore[union-attr]
     assert ("problem", "Money") in [(risk.severity, risk.topic) for risk in risks(losing)]
+    sure = {**WORTH, "gain": {"value": -20.0, "low": -50.0, "high": -10.0}}
+    told = [risk.text for risk in risks(replace(full, gate={**full.gate, "value": sure})) if risk.topic == "Money"]
+    assert any(text.startswith("The model is worth less than") for text in told)
 
 
 def test_the_card_has_the_nine_sections_twice(full: ReportInput) -> None:
@@ -161,6 +164,13 @@ def test_the_card_has_the_nine_sections_twice(full: ReportInput) -> None:
         assert "id orders the target" in told
         assert SECRET not in told
     assert "*Bars*: two bars" in markdown
+
+
+def test_the_card_of_an_ensemble_names_its_members(full: ReportInput) -> None:
+    members = {"lgbm": {"name": "lgbm"}, "plain": {"name": "linear"}}
+    config = {**full.run.config, "ensembler": {"name": "voting", "members": members}}
+    _, text = CardReporter().report(replace(full, run=replace(full.run, config=config)))
+    assert "- **model**: lgbm, plain (linear)\n" in text.read_text(encoding="utf-8")
 
 
 def test_a_bare_run_gives_a_card_that_says_so(tmp_path: Path) -> None:
