@@ -281,7 +281,11 @@ def why_not(url: str, key: str, timeout: float) -> str | None:
     thread = threading.Thread(target=lambda: answer.append(_ask(url, key, timeout)), daemon=True, name="wandb-probe")
     thread.start()
     thread.join(timeout)
-    return answer[0] if answer else f"did not answer within {timeout:g} seconds"
+    return answer[0] if answer else _late(timeout)
+
+
+def _late(timeout: float) -> str:
+    return f"did not answer within {timeout:g} seconds"
 
 
 def _ask(url: str, key: str, timeout: float) -> str | None:
@@ -300,7 +304,9 @@ def _ask(url: str, key: str, timeout: float) -> str | None:
         with error:
             return "refuses the API key" if error.code in (401, 403) else f"answered {error.code} {error.reason}"
     except urllib.error.URLError as error:
-        return f"cannot be reached ({error.reason})"
+        return _late(timeout) if isinstance(error.reason, TimeoutError) else f"cannot be reached ({error.reason})"
+    except TimeoutError:
+        return _late(timeout)
     except (OSError, ValueError, AttributeError) as error:
         return f"did not answer as a W&B server does ({_first_line(error)})"
     return None if viewer else "refuses the API key"
