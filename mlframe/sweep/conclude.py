@@ -36,7 +36,7 @@ def conclude(door: Door, store: Any, sweep: str, plan: SweepPlan) -> int:
     stopped = plan.settings["fail_fast"] and bool(board.failed)  # nobody has seen what would have come
     if board.rows and not stopped and (plan.settings["close"] or plan.settings["ensemble"] != "none"):
         try:
-            refused = close(door, store, sweep, plan, board, jobs)
+            refused = close(door, store, sweep, plan, board)
         except MlframeError as error:
             store.update_sweep(sweep, "failed", closing={"error": str(error)})
             print(render_text(board))
@@ -57,7 +57,7 @@ def conclude(door: Door, store: Any, sweep: str, plan: SweepPlan) -> int:
     return 1 if board.failed else refused
 
 
-def close(door: Door, store: Any, sweep: str, plan: SweepPlan, board: Board, jobs: Sequence[Mapping[str, Any]]) -> int:
+def close(door: Door, store: Any, sweep: str, plan: SweepPlan, board: Board) -> int:
     """Refit the winner, or the ensemble of the best jobs, show it the holdout, gate, register and report it.
 
     Returns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -451,7 +450,7 @@ def test_a_users_own_space_comes_first_and_serves_a_plugins_model(workspace: Wor
     assert "odd.yaml" in result.err
 
 
-def test_fifty_jobs_that_differ_in_the_model_only_featurize_once(workspace: Workspace) -> None:
+def test_jobs_that_differ_in_the_model_only_read_check_label_and_split_once(workspace: Workspace) -> None:
     values = ",".join(str(number / 10) for number in range(1, 9))
     result = workspace.ok(*words("model=linear", f"model.classification.C={values}"))
     with workspace.store() as store:
@@ -459,5 +458,4 @@ def test_fifty_jobs_that_differ_in_the_model_only_featurize_once(workspace: Work
         steps = [store.steps(job["run"]) for job in jobs]
         for name in ("ingest", "verify", "label", "split"):
             assert sum(not step["cached"] for run in steps for step in run if step["step"] == name) == 1, result.out
-        folds = [json.loads(json.dumps(store.run(job["run"])["summary"]["fitting"])) for job in jobs]
-    assert len(folds) == 8
+        assert len(jobs) == 8
