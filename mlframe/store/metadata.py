@@ -21,8 +21,11 @@ from mlframe.store.guard import guarded
 
 __all__ = ["SCHEMA_VERSION", "Database", "now", "to_json"]
 
-SCHEMA_VERSION = 2
-"""Version of the tables below; a change that older code cannot read raises it. Version 2 added sweeps and their jobs."""
+SCHEMA_VERSION = 3
+"""Version of the tables below; a change that older code cannot read raises it.
+
+Version 2 added sweeps and their jobs, version 3 servers and API keys.
+"""
 
 TABLES = sa.MetaData()
 _moment = sa.String(40)
@@ -159,6 +162,30 @@ sweep_jobs = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("record", sa.JSON, nullable=False),
+)
+
+servers = sa.Table(
+    "mlframe_servers",
+    TABLES,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False, index=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("pid_started", sa.Text),
+    sa.Column("started", _moment, nullable=False),
+    sa.Column("seen", _moment, nullable=False),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+keys = sa.Table(
+    "mlframe_keys",
+    TABLES,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("created", _moment, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("revoked", _moment),
 )
 
 

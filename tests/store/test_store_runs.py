@@ -142,7 +142,7 @@ def test_a_newer_store_is_refused_with_both_versions(tmp_path: Path):
     with sqlite3.connect(tmp_path / "mlframe.db") as connection:
         connection.execute("UPDATE mlframe_meta SET value = '99'")
     connection.close()
-    with pytest.raises(StoreError, match=r"version 99, this mlframe knows version 2") as caught:
+    with pytest.raises(StoreError, match=r"version 99, this mlframe knows version 3") as caught:
         Store.open(str(tmp_path))
     assert "upgrade mlframe" in str(caught.value)
 
