@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,9 +13,11 @@ from mlframe.errors import StoreError
 from mlframe.store.artifacts import ArtifactEntry, Artifacts
 from mlframe.store.codecs import Codecs
 from mlframe.store.guard import guarded
+from mlframe.store.keys import Keys
 from mlframe.store.metadata import Database
 from mlframe.store.objects import LocalObjects, Objects, RemoteObjects
 from mlframe.store.runs import Runs
+from mlframe.store.servers import Servers
 from mlframe.store.sweeps import Sweeps
 from mlframe.store.versions import ANY, CHAMPION, Versions
 
@@ -31,16 +33,24 @@ class Store:
         folder: local folder of runs, predictions and feedback.
         database: tables.
         objects: files.
+        root: what it was opened with, a local folder as an absolute path; opens it again from any working directory.
+        url: the tables' address that it was opened with; it may hold a password.
     """
 
-    def __init__(self, folder: Path, database: Database, objects: Objects) -> None:
+    def __init__(
+        self, folder: Path, database: Database, objects: Objects, root: str | None = None, url: str | None = None
+    ) -> None:
         self.folder = folder
+        self.root = root or str(folder)
+        self.url = url
         self._database = database
         self._codecs = Codecs()
         self._artifacts = Artifacts(database, objects, self._codecs)
         self._runs = Runs(database)
         self._sweeps = Sweeps(database)
+        self.servers = Servers(database)
         self._versions = Versions(database, objects)
+        self._keys = Keys(database)
 
     @classmethod
     def open(cls, root: str, url: str | None = None, *, create: bool = True, timeout: float = 10.0) -> Store:
@@ -78,7 +88,7 @@ class Store:
         database = Database(url or f"sqlite:///{folder / 'mlframe.db'}", timeout=timeout)
         try:
             database.prepare(create=create)
-            return cls(folder, database, _remote(root, local) if remote else local)
+            return cls(folder, database, _remote(root, local) if remote else local, root if remote else None, url)
         except BaseException:
             database.close()
             raise
@@ -330,6 +340,14 @@ class Store:
         """
         return self._versions.one(reference)
 
+    def resolve(self, reference: str) -> str:
+        """Return the version that a reference names now, such as `email/7`, without its record.
+
+        Raises:
+            UnknownNameError: there is none, see `version`.
+        """
+        return self._versions.resolve(reference)
+
     def open_bundle(self, reference: str) -> Path:
         """Return a folder with the bundle of a version; every file's digest is checked first. Not to be changed.
 
@@ -383,6 +401,40 @@ class Store:
     def history(self, name: str) -> list[dict[str, Any]]:
         """Return every move of a model's aliases, the first one first; the log is only ever added to."""
         return self._versions.history(name)
+
+    # ------------------------------------------------------------------------------------------------------ keys
+
+    def create_key(self, name: str, scopes: Sequence[str], *, who: str) -> tuple[str, dict[str, Any]]:
+        """Make an API key of the prediction server.
+
+        Args:
+            name: who uses it.
+            scopes: what it is good for; see `mlframe.store.keys.SCOPES`.
+            who: person that makes it.
+
+        Returns:
+            The key, which nobody can learn again, and its record: id, name, scopes, created, who, revoked.
+        """
+        return self._keys.create(name, scopes, who=who)
+
+    def api_keys(self) -> list[dict[str, Any]]:
+        """Return every key's record, the oldest first; keys themselves are not in the store."""
+        return self._keys.many()
+
+    def revoke_key(self, reference: str) -> dict[str, Any]:
+        """Make a key useless for good, by its id or by the key itself, and return its record; again does nothing.
+
+        Raises:
+            UnknownNameError: there is no such key.
+        """
+        return self._keys.revoke(reference)
+
+    def key_table(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """Return the digest of every key that is not revoked, with its id and scopes.
+
+        A server looks up `key_digest(what was sent)`.
+        """
+        return self._keys.table()
 
 
 def _cache_folder(root: str) -> Path:

@@ -30,6 +30,7 @@ pytest.register_assert_rewrite(
     *(
         f"mlframe.testing.suite_{name}"
         for name in (
+            "deployer",
             "ensembler",
             "evaluator",
             "explorer",
