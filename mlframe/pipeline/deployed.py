@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlframe import stats
 from mlframe.contracts import Featurizer, Predictions
 from mlframe.errors import BundleError
+from mlframe.pipeline.inputs import conform, restore
 from mlframe.pipeline.learning import Learning, as_predictions, decide
 from mlframe.pipeline.tree import Member, Node, Part, Rows, leaves
 from mlframe.table import Table
@@ -67,6 +68,18 @@ class Pipeline:
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return y_pred (class name or value) and one `p_<class>` a class, a row a row."""
         return decide(self.outputs(frame), self.learning, self.threshold)
+
+    def score(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
+        """Predict rows as they come: types are mended, classes answered as the data spelled them.
+
+        Args:
+            frame: numbered rows with at least the input columns.
+            where: what the rows are called in the text of an error.
+
+        Raises:
+            DataError: columns are missing, or hold values of another type.
+        """
+        return restore(self.predict(conform(frame, self.columns, where)), self.learning)
 
     def predictions(self, table: Table, target: pl.Series, weight: Array, part: PartName) -> Predictions:
         """Predict rows whose truth is known."""
