@@ -51,6 +51,7 @@ class Schema:
         examples: Sequence[Mapping[str, Any]] = (),
         most: int = MOST_ROWS,
     ) -> None:
+        self.columns = [dict(column) for column in columns]
         self.most = most
         self.fields = {column["name"]: Field(column, (rules or {}).get(column["name"])) for column in columns}
         self.examples = [

@@ -197,8 +197,8 @@ def _header(tensor: Any) -> tuple[str, str, int, int | None]:
     if not isinstance(datatype, str) or datatype not in (*NUMPY, "BYTES"):
         known = ", ".join([*NUMPY, "BYTES"])
         raise RequestError(400, f"The input {brief(name)} has the datatype {brief(datatype)}, which is none of {known}")
-    good = isinstance(shape, list) and len(shape) in (1, 2) and all(type(n) is int and 0 <= n < 1 << 31 for n in shape)
-    if not good or shape[1:] not in ([], [1]):
+    whole = isinstance(shape, list) and all(type(size) is int and 0 <= size < 1 << 31 for size in shape)
+    if not whole or not shape or shape[1:] not in ([], [1]):
         raise RequestError(400, f"The input {brief(name)} must have the shape [rows] or [rows, 1], one tensor a column")
     parameters = tensor.get("parameters") or {}
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
@@ -316,6 +316,7 @@ def write(model: Model, asked: Asked, answer: Answer) -> Reply:
     told: list[dict[str, Any]] = []
     tail: list[bytes] = []
     for name, binary in outputs:
+        values: Any
         if name == "y_pred":
             datatype, values = _label_type(model), answer.labels
         else:
