@@ -17,7 +17,7 @@ from mlframe.serving import formats
 from mlframe.serving.fields import LONGEST, Field, brief
 from mlframe.serving.messages import JSON, Answer, Asked, Model, Reply, Request, RequestError
 
-__all__ = ["Target", "error", "get", "read", "target", "write"]
+__all__ = ["Target", "datatype", "error", "get", "read", "target", "write"]
 
 HEADER_LENGTH = "inference-header-content-length"
 OCTETS = "application/octet-stream"
@@ -67,6 +67,11 @@ def target(path: str) -> Target:
     if found is None:
         raise RequestError(404, f"There is no endpoint {brief(path)}")
     return Target(found["name"], found["version"], found["verb"] or "")
+
+
+def datatype(field: Field) -> str:
+    """Return the datatype of an input column's tensor."""
+    return DATATYPES.get(field.dtype, "BYTES")
 
 
 def error(fault: RequestError, request: Request) -> Reply:
@@ -120,8 +125,7 @@ def get(model: Model | None, request: Request, *, ready: bool, versions: Sequenc
         "versions": [str(number) for number in versions or (model.number,)],
         "platform": "mlframe",
         "inputs": [
-            {"name": field.name, "datatype": DATATYPES.get(field.dtype, "BYTES"), "shape": [-1]}
-            for field in model.schema.fields.values()
+            {"name": field.name, "datatype": datatype(field), "shape": [-1]} for field in model.schema.fields.values()
         ],
         "outputs": outputs,
     }
