@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -123,11 +125,16 @@ class HttpDeployer(Deployer):
         process = self._process
         if process is None:
             return
+        assert process.stdout is not None
         try:
+            # A plain wait would go on through Ctrl-C: polars lets the system restart calls that SIGINT interrupts.
+            while select.select([process.stdout], [], [])[0] and os.read(process.stdout.fileno(), 4096):
+                pass
             code = process.wait()
         except KeyboardInterrupt:  # how a server is meant to end
             self.undo()
             return
+        process.stdout.close()
         self._process = None
         if code:
             raise StepError(f"The server ended with code {code}", where="deployer=http", hint="its log says why")
@@ -148,7 +155,8 @@ class HttpDeployer(Deployer):
 def _patiently(process: subprocess.Popen[bytes]) -> None:
     """Wait for the end; a second interrupt means at once."""
     try:
-        process.wait()
+        while process.poll() is None:
+            time.sleep(0.05)
     except KeyboardInterrupt:
         process.kill()
         process.wait()

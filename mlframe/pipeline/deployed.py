@@ -59,9 +59,10 @@ class Pipeline:
 
     def outputs(self, frame: pl.DataFrame) -> Array:
         """Return probabilities (rows, classes) or values (rows,), float64."""
-        return self._outputs(Rows(frame))
+        return self.answer(Rows(frame))
 
-    def _outputs(self, rows: Rows) -> Array:
+    def answer(self, rows: Rows) -> Array:
+        """Return what `outputs` does, of rows that may be known in another form already."""
         raw = self.root.outputs(rows, len(self.learning.classes))
         return raw if self.calibration is None else stats.calibrate(raw, self.calibration)
 
@@ -102,7 +103,7 @@ class Pipeline:
             model of the tree cannot tell (stacks and votes never can).
         """
         rows = Rows(frame)
-        codes = self._outputs(rows).argmax(axis=1) if len(self.learning.classes) > 2 else None
+        codes = self.answer(rows).argmax(axis=1) if len(self.learning.classes) > 2 else None
         found = self.root.contributions(rows, self.inputs, codes)
         return None if found is None else (found, self.inputs)
 

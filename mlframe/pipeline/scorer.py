@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlframe.contracts import Features, Featurizer
 from mlframe.errors import StepError
 from mlframe.pipeline.deployed import Pipeline
 from mlframe.pipeline.inputs import to_frame
+from mlframe.pipeline.tree import Member, Part, Rows
 
 if TYPE_CHECKING:
     from mlframe.contracts.learning import Array
 
-__all__ = ["Scorer"]
+__all__ = ["MANY", "Scorer"]
+
+MANY = 512
+"""From so many rows a frame costs no more than plain values do."""
+
+NUMBERS = ("Float", "Int", "UInt", "Boolean")
+TYPES = {
+    "numeric": NUMBERS,
+    "boolean": NUMBERS,
+    "categorical": ("String", "Int", "UInt", "Boolean", "Categorical", "Enum"),
+    "text": ("String",),
+    "datetime": ("Date", "Datetime", "Time"),
+}
+"""Kind to the types (how their names begin) whose plain values say all that a frame says."""
 
 
 class Scorer:
     """Scores columns of plain Python or numpy values.
+
+    The fast path asks featurizers for `plain` and adapters for `fast`, and builds no frame. It is made of what the parts
+    offer: one that offers nothing is asked in the ordinary way, and `ordinary` says so.
 
     Args:
         pipeline: what is deployed.
@@ -26,11 +45,27 @@ class Scorer:
 
     Attributes:
         fast: whether the fast path is used.
+        ordinary: of a fast path, a sentence for each part that has none.
     """
 
     def __init__(self, pipeline: Pipeline, *, fast: bool) -> None:
         self.pipeline = pipeline
-        self.fast = False
+        self.fast, self.ordinary = False, list[str]()
+        if not fast:
+            return
+        self._quick = replace(pipeline, root=_quickened(pipeline.root))
+        members = self._quick.members
+        featurizers = {id(member.featurizer): member.featurizer for member in members if member.featurizer is not None}
+        unfit = [f"column {c['name']!r} has the type {c['dtype']}" for c in pipeline.columns if not _has_plain_form(c)]
+        self._plain = {key for key, made in featurizers.items() if hasattr(made, "plain") and not unfit}
+        self.ordinary = [
+            *(
+                unfit
+                or [f"{type(f).__name__} takes frames only" for f in featurizers.values() if not hasattr(f, "plain")]
+            ),
+            *(f"model={name} has no fast predictor" for name in sorted({m.model for m in members if m.ask is None})),
+        ]
+        self.fast = bool(self._plain) or any(member.ask for member in members)
 
     def outputs(self, columns: Mapping[str, Sequence[Any] | Array], rows: int) -> Array:
         """Return calibrated probabilities (rows, classes) or values (rows,), float64: those of `Pipeline.outputs`.
@@ -40,6 +75,8 @@ class Scorer:
                 without a zone, or None; a list or a numpy array.
             rows: how many rows they are.
         """
+        if self.fast and rows < MANY:
+            return self._quick.answer(_PlainRows(None, {}, columns, rows, self.pipeline.columns, self._plain))
         return self.pipeline.outputs(to_frame(columns, self.pipeline.columns))
 
     def labels(self, outputs: Array) -> list[Any]:
@@ -61,3 +98,45 @@ class Scorer:
             )
         codes = outputs.argmax(axis=1) if threshold is None else (outputs[:, 1] >= threshold).astype(np.intp)
         return [learning.values[code] for code in codes.tolist()]
+
+
+@dataclass
+class _PlainRows(Rows):
+    """Rows as columns of plain values; a frame is made of them for a featurizer that needs one.
+
+    Args:
+        columns: column to values.
+        rows: how many.
+        records: the pipeline's columns.
+        plain: identities of the featurizers that take plain values.
+    """
+
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    rows: int = 0
+    records: Sequence[Mapping[str, Any]] = ()
+    plain: set[int] = field(default_factory=set)
+
+    def features(self, featurizer: Featurizer) -> Features:
+        """Return the rows as numbers; without the features' names, which no estimator asks for."""
+        key = id(featurizer)
+        if key not in self.made:
+            matrix = featurizer.plain(self.columns, self.rows) if key in self.plain else None  # type: ignore[attr-defined]
+            if matrix is None:
+                if self.frame is None:
+                    self.frame = to_frame(self.columns, self.records)
+                return super().features(featurizer)
+            self.made[key] = Features(matrix, (), ())
+        return self.made[key]
+
+
+def _quickened(part: Part) -> Part:
+    """Return a tree of the same estimators, each asked in the fastest way that its adapter knows."""
+    if isinstance(part, Member):
+        return replace(part, ask=part.adapter.fast(part.estimator) if hasattr(part.adapter, "fast") else None)
+    final = None if part.final is None else _quickened(part.final)
+    assert final is None or isinstance(final, Member)
+    return replace(part, parts=[_quickened(inner) for inner in part.parts], final=final)
+
+
+def _has_plain_form(column: Mapping[str, Any]) -> bool:
+    return str(column["dtype"]).startswith(TYPES[column["kind"]])

@@ -26,6 +26,7 @@ RULES = "schema.json"
 
 TITLE = "The request does not fit the model's input schema"
 UNKNOWN_SHOWN = 20
+MOST_ROWS = 10_000
 
 Columns = dict[str, "list[Any] | npt.NDArray[Any]"]
 
@@ -37,6 +38,7 @@ class Schema:
         columns: records of the feature columns (`Pipeline.columns`).
         rules: what the validators ask of values (`Validator.rules`), by column.
         examples: rows that the model knows, as JSON spells them; values of private columns are made up.
+        most: how many rows a request may have.
 
     Raises:
         BundleError: a column has a type that no request can hold.
@@ -47,7 +49,10 @@ class Schema:
         columns: Sequence[Mapping[str, Any]],
         rules: Mapping[str, Mapping[str, Any]] | None = None,
         examples: Sequence[Mapping[str, Any]] = (),
+        most: int = MOST_ROWS,
     ) -> None:
+        self.columns = [dict(column) for column in columns]
+        self.most = most
         self.fields = {column["name"]: Field(column, (rules or {}).get(column["name"])) for column in columns}
         self.examples = [
             {name: field.example() if field.private else row[name] for name, field in self.fields.items()}
@@ -57,26 +62,29 @@ class Schema:
         self._patterned = [field for field in self.fields.values() if field.pattern is not None]
 
     @classmethod
-    def load(cls, folder: Path, columns: Sequence[Mapping[str, Any]], examples: int = 3) -> Schema:
+    def load(
+        cls, folder: Path, columns: Sequence[Mapping[str, Any]], *, examples: int = 3, most: int = MOST_ROWS
+    ) -> Schema:
         """Read a bundle's rules and a few of its example rows.
 
         Args:
             folder: the bundle; its digests have been checked.
             columns: records of the feature columns.
             examples: how many rows.
+            most: how many rows a request may have.
         """
         import polars as pl
 
         path = folder / RULES
         rules = json.loads(path.read_text(encoding="utf-8"))["rules"] if path.is_file() else {}
-        made = cls(columns, rules)
+        made = cls(columns, rules, most=most)
         file = folder / "examples.arrow"
         if not examples or not file.is_file():
             return made
         frame = pl.read_ipc(file).head(examples)
         times = [pl.col(name).cast(pl.String) for name, f in made.fields.items() if f.dtype == "Date"]
         times += [pl.col(n).dt.to_string("iso:strict") for n, f in made.fields.items() if f.dtype == "Datetime"]
-        return cls(columns, rules, frame.with_columns(times).to_dicts())
+        return cls(columns, rules, frame.with_columns(times).to_dicts(), most)
 
     @property
     def names(self) -> list[str]:
@@ -89,6 +97,19 @@ class Schema:
 
     # -------------------------------------------------------------------------------------------- reading
 
+    def count(self, rows: int) -> None:
+        """Refuse no rows (422) and too many (413).
+
+        Raises:
+            RequestError: rows are none, or more than the server takes.
+        """
+        if rows < 1:
+            raise RequestError(422, "The request has no rows")
+        if rows > self.most:
+            raise RequestError(
+                413, f"The request has {rows:,} rows, at most {self.most:,} are taken; send fewer at a time"
+            )
+
     def rows(self, rows: Sequence[Any]) -> Columns:
         """Check rows that are JSON objects.
 
@@ -96,6 +117,7 @@ class Schema:
             RequestError: 422, every fault by row and field.
         """
         width = len(self._ones)
+        self.count(len(rows))
         try:
             for row in rows:
                 if type(row) is not dict or len(row) != width:
@@ -118,6 +140,7 @@ class Schema:
         Raises:
             RequestError: 422, every fault by row and field.
         """
+        self.count(rows)
         faults = _Faults()
         faults.names(self, [(None, list(columns))])
         found: Columns = {}
