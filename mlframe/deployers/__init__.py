@@ -15,6 +15,11 @@ def mlframe_deployers() -> list[Component]:
             "Scores files or tables of any size, part by part; a stopped run goes on, each row once",
         ),
         Component(
+            "container",
+            "mlframe.deployers.container:ContainerDeployer",
+            "Dockerfiles, Compose file and Kubernetes manifests: the server, and the training pipeline that made its version",
+        ),
+        Component(
             "http",
             "mlframe.deployers.http:HttpDeployer",
             "A prediction server: several processes behind one port, hot switch of versions, log of predictions",

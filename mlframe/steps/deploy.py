@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlframe.contracts import Deployer, Deployment, Step
+from mlframe.errors import UnknownNameError
 from mlframe.steps.load import wanted_version
 
 
@@ -42,6 +43,7 @@ class Deploy(Step):
             folder=context.run.folder,
             say=context.say,
             opener=pipeline,
+            command=_made_by(store, version["run_id"]),
             blocked=tuple(r.name for r in context.plugins.records.values() if r.status == "blocked"),
             input=config["input"],
             output=config["output"],
@@ -54,3 +56,11 @@ class Deploy(Step):
         context.say(f"{reference} is deployed; to undo it: {facts['undo']}")
         deployer.attend()
         return {"deployed": context.summary["deployed"]}
+
+
+def _made_by(store: Any, run_id: str) -> tuple[str, ...]:
+    """Return the overrides of a run; none when the version came from another store."""
+    try:
+        return tuple((store.run(run_id)["facts"] or {}).get("command") or ())
+    except UnknownNameError:
+        return ()
