@@ -42,6 +42,7 @@ class Told:
     rows: int = 0
     version: str | None = None
     caller: str | None = None
+    error: Callable[[RequestError, Request], Reply] = lambda fault, request: fault.reply(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,13 @@ class Route:
         name: name in the metrics.
         scope: scope that a key must have, None for everybody.
         answer: gives the reply.
+        error: writes a fault in the form of the route's protocol.
     """
 
     name: str
     scope: str | None
     answer: Callable[[Request, Told], Awaitable[Reply]]
+    error: Callable[[RequestError, Request], Reply] = lambda fault, request: fault.reply(request)
 
 
 class App:
@@ -72,6 +75,7 @@ class App:
         access_log: one line a request.
         logged: takes version, role, asked, outputs, seconds and request of each scored request.
         observe: told of each request for the metrics: what is known, status, seconds.
+        counted: told of each batch's rows.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class App:
         access_log: AccessLog,
         logged: Callable[[ServedModel, str, Asked, Any, float, Request], None],
         observe: Callable[[Told, int, float], None],
+        counted: Callable[[int], None],
     ) -> None:
         self.settings, self.models, self.access = settings, models, access
         self._loop, self._threads, self._access_log, self._logged, self._observe = (
@@ -101,6 +106,7 @@ class App:
             wait=settings.wait_ms / 1000,
             queue_rows=settings.queue_rows,
             timeout=settings.timeout,
+            counted=counted,
         )
         self.shadow = Shadow(
             loop, shadows, lambda model, asked, outputs, seconds, request: logged(model, "shadow", asked, outputs, seconds, request)
@@ -113,6 +119,8 @@ class App:
         self._find: list[Callable[[str, str], Route | None]] = []
         self.running = 0
         """Requests that are being answered."""
+        self.ready = True
+        """Whether new requests are welcome; not while the server ends."""
 
     # ------------------------------------------------------------------------------------------ routes
 
@@ -152,16 +160,20 @@ class App:
             try:
                 reply = await self._answer(request, told, scope, receive)
             except RequestError as error:
-                reply = error.reply(request)
+                reply = told.error(error, request)
                 if error.status in (408, 413, 431):  # what is left of the body is not worth reading
-                    reply.headers.append(("connection", "close"))
+                    reply.headers = [*reply.headers, ("connection", "close")]
                 elif error.status == 401:
-                    reply.headers.append(("www-authenticate", "Bearer"))
+                    reply.headers = [*reply.headers, ("www-authenticate", "Bearer")]
             except Exception:
                 facts = {"request_id": request_id, "path": request.path[:200], "version": told.version}
                 log.exception("A request failed", extra={"facts": facts})
-                reply = RequestError(500, "The server failed at this request; its log says why").reply(request)
-            raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+                reply = told.error(RequestError(500, "The server failed at this request; its log says why"), request)
+            raw = [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in reply.headers
+                if name != "x-request-id"
+            ]
             raw.append((b"x-request-id", request_id.encode("latin-1")))
             raw.append((b"content-length", b"%d" % len(reply.body)))
             await send({"type": "http.response.start", "status": reply.status, "headers": raw})
@@ -179,7 +191,7 @@ class App:
         if head + len(scope["query_string"]) > self._head_limit:
             raise RequestError(431, f"The request's head has more than {self._head_limit >> 10} KB")
         route = self._route(request.method, request.path)
-        told.route = route.name
+        told.route, told.error = route.name, route.error
         request.caller = told.caller = self.access.caller(request.headers, route.scope)
         if scope["query_string"]:
             request.query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
@@ -239,11 +251,9 @@ class App:
             asked = read(model, request)
             if roles.canary is not None:
                 model, role = self.models.choose(self._canary_key(request, asked))
-                if role == "canary" and model.schema.columns != roles.champion.schema.columns:
+                if role == "canary" and not model.takes_what(roles.champion):
                     asked = read(model, request)
         told.rows, told.version = asked.rows, model.reference
-        if asked.rows > self.settings.rows:
-            raise RequestError(413, f"The request has {asked.rows:,} rows, more than {self.settings.rows:,}; send fewer at once")
         outputs = await self.batcher.submit(model, asked)
         answer = Answer(model.reference, outputs, model.scorer.labels(outputs), request.id)
         if asked.explain:
@@ -253,7 +263,7 @@ class App:
         reply = write(model, asked, answer)
         self._logged(model, role, asked, outputs, time.perf_counter() - began, request)
         if roles.shadow is not None and role in ("champion", "canary"):
-            same = roles.shadow.schema.columns == model.schema.columns
+            same = roles.shadow.takes_what(model)
             self.shadow.add(Shadowed(roles.shadow, request, asked if same else None, read))
         return reply
 

@@ -45,6 +45,7 @@ class Batcher:
         wait: seconds that a request may wait for others, 0 to take what is there.
         queue_rows: rows that may wait; above that requests are refused.
         timeout: seconds after which a waiting request is refused.
+        counted: told of each batch's rows.
     """
 
     def __init__(
@@ -56,16 +57,16 @@ class Batcher:
         wait: float,
         queue_rows: int,
         timeout: float,
+        counted: Callable[[int], None],
     ) -> None:
         self._loop, self._threads = loop, threads
         self._batch_rows, self._wait, self._queue_rows, self._timeout = batch_rows, wait, queue_rows, timeout
+        self._counted = counted
         self._jobs: deque[_Job] = deque()
         self._planned: asyncio.Handle | None = None
         self._aside = False
         self.waiting = 0
         """Rows that wait or are being scored."""
-        self.batches = 0
-        """Batches scored so far."""
 
     def submit(self, model: ServedModel, asked: Asked) -> asyncio.Future[Array]:
         """Let rows wait for their scores.
@@ -100,7 +101,7 @@ class Batcher:
         """Score all that waits, until a batch is so large that a thread takes it."""
         self._planned = None
         for model, jobs, rows in self._batches():
-            self.batches += 1
+            self._counted(rows)
             if rows < ASIDE_ROWS:
                 self._deliver(model, jobs, _outputs(model, jobs, rows))
                 continue

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,13 +42,13 @@ def main(argv: Sequence[str]) -> int:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
-        argv: the settings' file; `--worker NUMBER PORT` is the supervisor's own business.
+        argv: the settings' file; `--worker NUMBER PORT FOLDER` is the supervisor's own business.
 
     Returns:
         0 ended by SIGTERM, 130 by Ctrl-C, 2 what was asked for cannot be served, 1 the server failed.
     """
     words = list(argv)
-    if not words or words[0].startswith("-") or len(words) not in (1, 4):
+    if not words or words[0].startswith("-") or len(words) not in (1, 5):
         sys.stderr.write("usage: python -m mlframe.serving SETTINGS.json\n")
         return 2
     try:
@@ -55,11 +56,11 @@ def main(argv: Sequence[str]) -> int:
         if words[1:2] == ["--worker"]:
             from mlframe.serving.worker import main as work
 
-            return work(settings, int(words[2]), int(words[3]))
+            return work(settings, int(words[2]), int(words[3]), Path(words[4]))
         begin()
         settings.check_tls()
-        supervisor = Supervisor(settings, Path(words[0]))
-        return asyncio.run(supervisor.run())
+        with tempfile.TemporaryDirectory(prefix="mlframe-serving-") as metrics:
+            return asyncio.run(Supervisor(settings, Path(words[0]), Path(metrics)).run())
     except MlframeError as error:
         tell(failed={"what": error.what, "value": error.value, "where": error.where, "hint": error.hint})
         sys.stderr.write(f"mlframe: {error}\n")
@@ -72,14 +73,15 @@ class Supervisor:
     Args:
         settings: what the server is told.
         file: where they stand, for the workers.
+        metrics: folder in which the workers count.
 
     Raises:
         ConfigError: the port is taken.
         StoreError: there is no store.
     """
 
-    def __init__(self, settings: Settings, file: Path) -> None:
-        self.settings, self.file = settings, file
+    def __init__(self, settings: Settings, file: Path, metrics: Path) -> None:
+        self.settings, self.file, self.metrics = settings, file, metrics
         self._held = settings.reserve()
         self.port: int = self._held.getsockname()[1]
         self._workers: list[Child] = []
@@ -232,6 +234,7 @@ class Child:
             "--worker",
             str(self.number),
             str(supervisor.port),
+            str(supervisor.metrics),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": str(settings.threads), "POLARS_MAX_THREADS": str(settings.threads)},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from mlframe.pipeline import Learning, Pipeline
     from mlframe.pipeline.scorer import Scorer
     from mlframe.registry import Registry
-    from mlframe.serving.messages import Answer, Asked
+    from mlframe.serving.messages import Asked
     from mlframe.serving.settings import Canary
     from mlframe.store import Store
 
 __all__ = ["TOLERANCE", "Models", "Roles", "ServedModel"]
+
+log = logging.getLogger("mlframe.serving")
 
 TOLERANCE = 1e-9
 """Largest difference between a score and the registered one, relative where scores are above 1."""
@@ -70,9 +73,22 @@ class ServedModel:
         """Whether the fast path is used."""
         return self.scorer.fast
 
+    def takes_what(self, other: ServedModel) -> bool:
+        """Whether rows that another version's schema has read can be scored as they are."""
+        mine, others = (
+            [(column["name"], column["dtype"]) for column in model.pipeline.columns] for model in (self, other)
+        )
+        return mine == others
+
     @classmethod
-    def load(cls, store: Store, registry: Registry, reference: str) -> ServedModel:
+    def load(cls, store: Store, registry: Registry, reference: str, rows: int) -> ServedModel:
         """Check every digest, load, warm, and prove that requests get the scores that were registered.
+
+        Args:
+            store: the open store.
+            registry: components that vouch for types.
+            reference: the version.
+            rows: how many rows a request may have.
 
         Raises:
             BundleError: the bundle is damaged, holds a type that no plugin vouches for, or scores differently.
@@ -93,7 +109,7 @@ class ServedModel:
             reference,
             name,
             int(number),
-            Schema.load(folder, pipeline.columns),
+            Schema.load(folder, pipeline.columns, most=rows),
             Scorer(pipeline, fast=why is None),
             pipeline,
             pipeline.learning,
@@ -204,6 +220,8 @@ class Models:
         name: the model's name.
         wanted: role to reference or alias; champion, canary and shadow, None for none.
         canary: share of the canary, and what decides.
+        rows: how many rows a request may have.
+        loaded: told of each version before it may answer.
     """
 
     store: Store
@@ -211,12 +229,15 @@ class Models:
     name: str
     wanted: Mapping[str, str | None]
     canary: Canary
+    rows: int
+    loaded: Callable[[ServedModel], None]
     errors: dict[str, str] = field(default_factory=dict)
     """Role to what keeps it from doing what it should; shown on the status page."""
 
     def __post_init__(self) -> None:
         self._failed: dict[str, tuple[float, str]] = {}
-        champion = ServedModel.load(self.store, self.registry, self.store.resolve(self._full("champion")))
+        self.failures = 0
+        champion = self._load(self.store.resolve(self._full("champion")), None)
         self.roles = Roles(champion)
         self.roles = self.look() or self.roles
 
@@ -239,7 +260,7 @@ class Models:
         canary, shadow = (self._find(role, getattr(before, role), champion) for role in ("canary", "shadow"))
         if canary is champion:
             canary = None
-        if shadow is champion:
+        if shadow is champion or shadow is canary:
             shadow = None
         previous = before.previous if champion is before.champion else before.champion
         after = Roles(champion, canary, shadow, None if previous is champion else previous)
@@ -269,16 +290,19 @@ class Models:
 
     def _load(self, reference: str, like: ServedModel | None) -> ServedModel:
         try:
-            model = ServedModel.load(self.store, self.registry, reference)
+            model = ServedModel.load(self.store, self.registry, reference, self.rows)
             if like is not None and model.learning.classes != like.learning.classes:
                 raise BundleError(
                     f"{reference} predicts other classes than {like.reference}",
                     value=list(model.learning.classes),
                     hint="name a version of the same target",
                 )
+            self.loaded(model)
             return model
         except Exception as error:
             text = str(error) if isinstance(error, MlframeError) else f"{type(error).__name__}: {error}"
+            self.failures += 1
+            log.error("%s cannot be served: %s", reference, text)
             self._failed[reference] = (time.monotonic(), text)
             raise
 
@@ -293,6 +317,11 @@ class Models:
 
     def switch(self, roles: Roles) -> None:
         """Let other versions answer from the next request on."""
+        for role in ("champion", "canary", "shadow"):
+            before, after = getattr(self.roles, role), getattr(roles, role)
+            if before is not after:
+                names = [model.reference if model is not None else "none" for model in (before, after)]
+                log.info("The %s is %s now, it was %s", role, names[1], names[0])
         self.roles = roles
 
     # ------------------------------------------------------------------------------------------ for a request

@@ -12,12 +12,11 @@ import socket
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from mlframe.errors import MlframeError
-from mlframe.serving.logs import AccessLog, begin
+from mlframe.serving.logs import begin
 from mlframe.serving.settings import Settings
 
 __all__ = ["main"]
@@ -28,13 +27,14 @@ TELL = 1.0
 """Seconds between two words to the supervisor."""
 
 
-def main(settings: Settings, number: int, port: int) -> int:
+def main(settings: Settings, number: int, port: int, metrics: Path) -> int:
     """Serve until the supervisor says so, or has gone.
 
     Args:
         settings: what the server is told.
         number: which worker this is, from 0.
         port: the port that the supervisor holds.
+        metrics: folder in which the workers count.
 
     Returns:
         The exit code: 0 ended in good order, 2 what the settings ask for cannot be served (told on standard output).
@@ -48,7 +48,7 @@ def main(settings: Settings, number: int, port: int) -> int:
     try:
         from mlframe.serving.serve import Worker
 
-        worker = Worker(settings, number)
+        worker = Worker(settings, number, metrics)
     except MlframeError as error:
         tell(failed={"what": error.what, "value": error.value, "where": error.where, "hint": error.hint})
         return 2
@@ -97,6 +97,7 @@ async def serve(worker: Any, settings: Settings, port: int) -> int:
     server = Server(config)
 
     def end() -> None:
+        app.ready = False
         server.should_exit = True
 
     loop.add_signal_handler(signal.SIGTERM, end)
@@ -134,6 +135,7 @@ async def _look_after(worker: Any, server: Any, settings: Settings) -> None:
         await asyncio.sleep(min(TELL, settings.reload))
         now = time.monotonic()
         server.close_slow(settings.timeout)
+        worker.tick()
         if now - looked >= settings.reload:
             looked = now
             if await worker.look():
