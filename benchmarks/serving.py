@@ -47,6 +47,7 @@ data:
   source: {{path: {path}}}
   columns:
     target: {{role: target}}
+  schema: null
 """
 
 
