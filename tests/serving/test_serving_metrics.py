@@ -5,9 +5,9 @@ import shutil
 import subprocess
 from bisect import bisect_left
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wire_bench import needs
 
 from mlframe.serving.metrics import SECONDS, STALE, Metrics, quantile
 
@@ -74,7 +74,7 @@ def test_minutes_older_than_an_hour_are_forgotten(tmp_path, monkeypatch):
     assert (recent.requests, recent.refused, recent.failed) == (10, 5, 5)
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@needs("promtool")
 def test_promtool_finds_nothing_to_mend(tmp_path):
     for metrics in (Metrics(tmp_path / "new", "0-1"), busy(tmp_path / "busy", "0-1")):
         done = subprocess.run(["promtool", "check", "metrics"], input=metrics.text(), capture_output=True, check=False)

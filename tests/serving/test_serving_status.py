@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from page_reader import read
-from wire_bench import DTYPES, records
+from wire_bench import DTYPES, needs, records
 
 from mlframe.serving import status
 from mlframe.serving.metrics import Metrics
@@ -19,7 +19,7 @@ from mlframe.steps.register import baseline
 from mlframe.table import Table, describe_columns
 
 NOW = 1_764_000_030.0
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def rows(count: int, seed: int, shift: float = 0.0) -> pl.DataFrame:
@@ -135,7 +135,7 @@ def test_few_rows_tell_no_drift(shown):
     assert "drift is told from 100 on" in status.page(few, NOW)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@needs(*BROWSERS)
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_a_browser_shows_it_narrow_and_wide_dark_and_light(shown, tmp_path, scheme):
     page = status.page(shown, shown.counts.started + 30)
@@ -156,7 +156,14 @@ def test_a_browser_shows_it_narrow_and_wide_dark_and_light(shown, tmp_path, sche
     )
     (tmp_path / "outer.html").write_text(outer.format(frames=frames))
     command = [
-        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+        *(
+            next(filter(None, map(shutil.which, BROWSERS))),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+        ),
         *("--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"),
         f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}",
         *("--virtual-time-budget=3000", "--dump-dom", f"file://{tmp_path / 'outer.html'}"),
