@@ -11,16 +11,24 @@ import numpy as np
 from mlframe.contracts import Features, Featurizer
 from mlframe.errors import StepError
 from mlframe.pipeline.deployed import Pipeline
-from mlframe.pipeline.inputs import to_frame
+from mlframe.pipeline.inputs import plain_columns, to_frame
 from mlframe.pipeline.tree import Member, Part, Rows
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from mlframe.contracts.learning import Array
 
-__all__ = ["MANY", "Scorer"]
+__all__ = ["MANY", "TOLERANCE", "Scorer", "prove", "told"]
 
 MANY = 512
 """From so many rows a frame costs no more than plain values do."""
+
+TOLERANCE = 1e-9
+"""How far the fast path's scores may lie from the ordinary ones, as a share of these."""
+
+SINGLE = 32
+"""So many rows of a proof are scored one by one, the others so many at a time: both ways are taken in serving."""
 
 NUMBERS = ("Float", "Int", "UInt", "Boolean")
 TYPES = {
@@ -98,6 +106,63 @@ class Scorer:
             )
         codes = outputs.argmax(axis=1) if threshold is None else (outputs[:, 1] >= threshold).astype(np.intp)
         return [learning.values[code] for code in codes.tolist()]
+
+
+def prove(pipeline: Pipeline, examples: pl.DataFrame, expected: pl.DataFrame) -> dict[str, Any]:
+    """Score rows on the fast path and compare with what the pipeline said of them: a bundle's key `fast`.
+
+    Args:
+        pipeline: what is deployed.
+        examples: rows that it did not learn from.
+        expected: what `Pipeline.predict` gave for them.
+
+    Returns:
+        `proven`: whether the fast path may be used. `difference`: the largest one, as a share of the score (of the scores'
+        mean size at least); None when nothing was compared. `why`: what speaks against it, or which parts are asked in the
+        ordinary way; None when there is nothing to say.
+    """
+    scorer = Scorer(pipeline, fast=True)
+    why = "; ".join(scorer.ordinary) or None
+    if not scorer.fast:
+        return {"proven": False, "difference": None, "why": why}
+    if not len(examples):
+        return {"proven": False, "difference": None, "why": "there is no holdout row to prove it with"}
+    columns, given, labels, start = plain_columns(examples, pipeline.columns), [], [], 0
+    try:
+        while start < len(examples):
+            rows = min(1 if start < SINGLE else SINGLE, len(examples) - start)
+            outputs = scorer.outputs({name: values[start : start + rows] for name, values in columns.items()}, rows)
+            given.append(outputs.reshape(rows, -1))
+            labels += scorer.labels(outputs)
+            start += rows
+    except Exception as error:  # a plugin's mistake costs the fast path, not the run
+        return {"proven": False, "difference": None, "why": f"it fails on holdout row {start}: {error!r}"}
+    classes = pipeline.learning.classes
+    wanted = expected.select([f"p_{name}" for name in classes] or ["y_pred"]).to_numpy().astype(np.float64)
+    size = np.maximum(np.abs(wanted), np.abs(wanted).mean() or 1.0)
+    off = (np.abs(np.concatenate(given) - wanted) / size).max(axis=1)
+    if classes:
+        spelled = dict(zip(classes, pipeline.learning.values, strict=True))
+        off[[label != spelled[name] for label, name in zip(labels, expected["y_pred"], strict=True)]] = np.inf
+    row, difference = int(off.argmax()), float(off.max())
+    if difference <= TOLERANCE:
+        return {"proven": True, "difference": difference, "why": why}
+    found = "it decides otherwise" if difference == np.inf else f"it differs by a share of {difference:.2g}"
+    return {
+        "proven": False,
+        "difference": difference if np.isfinite(difference) else None,
+        "why": f"{found} in holdout row {row}",
+    }
+
+
+def told(fast: Mapping[str, Any] | None) -> str:
+    """Return a bundle's key `fast` in words; None is an older bundle, which has no such key."""
+    if fast is None:
+        return "not used: the version is older than the proof that the fast path needs"
+    if not fast["proven"]:
+        return f"not used: {fast['why']}"
+    rest = f"; {fast['why']}" if fast["why"] else ""
+    return f"proven on the holdout rows, largest difference {fast['difference']:.1g}{rest}"
 
 
 @dataclass

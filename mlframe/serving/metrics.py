@@ -211,21 +211,22 @@ class Metrics:
             os.replace(partial, self._path)
 
     def _snapshot(self) -> Snapshot:
+        # Copied at one go: the status page is made in a thread, while requests are counted.
         return Snapshot(
             self._worker,
             time.time(),
             self._started,
-            [(*key, count) for key, count in self._requests.items()],
-            self._durations,
-            self._rows,
-            self._batches,
+            [(*key, count) for key, count in list(self._requests.items())],
+            dict(self._durations),
+            dict(self._rows),
+            list(self._batches),
             self.lost,
             self.reload_errors,
             self.queue,
             self.running,
             _resident(),
-            self.models,
-            self._minutes,
+            list(self.models),
+            dict(self._minutes),
         )
 
     def counts(self) -> Counts:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlframe.errors import BundleError, MlframeError
+from mlframe.serving.lean import with_needed
 from mlframe.serving.schema import Schema
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class ServedModel:
         began = time.perf_counter()
         folder = store.open_bundle(reference)
         manifest = read_manifest(folder, verify=False)
-        pipeline = Pipeline.load(folder / "pipeline", registry)
+        pipeline = with_needed(lambda: Pipeline.load(folder / "pipeline", registry))
         name, _, number = reference.rpartition("/")
         told = manifest.get("fast") or {}
         why = None if told.get("proven") else str(told.get("why") or "the bundle has no proof of a fast path")

@@ -168,10 +168,10 @@ def page(status: Status, now: float | None = None) -> str:
     def traffic() -> Any:
         yield Pictures([_traffic(counts, now)])
         recent = counts.recent(WINDOW, now)
-        yield Heading(f"Latency, the last {WINDOW} minutes")
+        yield Heading(f"Latency in ms, the last {WINDOW} minutes")
         shares = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
-        found = [(name, quantile([float(count) for count in recent.durations], share)) for name, share in shares]
-        yield Table(["", "ms"], [[name, _ms(value)] for name, value in found])
+        durations = [float(count) for count in recent.durations]
+        yield Table([name for name, _ in shares], [[_ms(quantile(durations, share)) for _, share in shares]])
         yield Heading("Since the start")
         yield Table(["endpoint", "requests", "p50, ms", "p99, ms"], _endpoints(counts))
         yield Table(["status", "requests"], _statuses(counts))
@@ -228,7 +228,7 @@ def _traffic(counts: Counts, now: float) -> Chart:
     from mlframe.charts.plots import Series, lines
 
     current = int(now // 60)
-    ago = list(range(-MINUTES + 1, 1))
+    ago = list(range(-MINUTES + 1, 0))  # the minute that runs would look like a fall
     held = [counts.minutes.get(current + minute) for minute in ago]
     served = [0 if minute is None else minute.requests for minute in held]
     faults = [0 if minute is None else minute.refused + minute.failed for minute in held]
@@ -241,7 +241,8 @@ def _traffic(counts: Counts, now: float) -> Chart:
         [Series("requests", _array(ago), _array(served)), Series("refused or failed", _array(ago), _array(faults))],
         x="minutes ago",
         y="requests",
-        x_range=(-MINUTES + 1, 0),
+        x_range=(-MINUTES + 1, -1),
+        x_names=[(-minutes, str(minutes)) for minutes in (50, 40, 30, 20, 10, 1)],
         y_range=(0, top * 1.05),
     )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlframe.errors import MlframeError
+from mlframe.serving.lean import Absent
 from mlframe.serving.logs import begin
 from mlframe.serving.settings import Settings
 
@@ -40,6 +41,7 @@ def main(settings: Settings, number: int, port: int, metrics: Path) -> int:
         The exit code: 0 ended in good order, 2 what the settings ask for cannot be served (told on standard output).
     """
     begin()
+    Absent().install()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor ends us in order
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until we serve, the closed standard input ends us
     _raise_file_limit()

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlframe.contracts import Step
 from mlframe.errors import ConfigError
-from mlframe.pipeline import Pipeline
+
 
 
 class Load(Step):
@@ -21,6 +21,8 @@ class Load(Step):
 
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
         """Check every digest, then load."""
+        from mlframe.pipeline import Pipeline
+
         version = context.store.version(wanted_version(context.config))
         folder = context.store.open_bundle(version["reference"])
         pipeline = Pipeline.load(folder / "pipeline", context.plugins.registry)

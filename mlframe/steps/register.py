@@ -14,6 +14,7 @@ import polars as pl
 
 from mlframe.contracts import Step
 from mlframe.pipeline import Learning, Pipeline
+from mlframe.pipeline.scorer import prove, told
 from mlframe.steps.split import unpack
 from mlframe.table import Table
 
@@ -50,6 +51,7 @@ class Register(Step):
             write_bundle(Path(folder), context, figures, **inputs)
             version = context.store.register(name, Path(folder), run_id=context.run.id, figures=figures, facts=facts)
         context.summary["version"] = version
+        context.say(f"fast path: {context.summary['fast']}")
         level = context.config.get("level") or {}
         if not verdict["passed"]:
             context.say(f"{version}: the gate says no, it is not for promotion")
@@ -87,6 +89,8 @@ def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **input
     _json(folder / "baseline.json", baseline(development, pipeline))
     _json(folder / "schema.json", {"rules": rules(context, pipeline.inputs)})
     examples(folder, table, inputs["holdout"], cut.holdout, pipeline)
+    fast = prove(pipeline, *(pl.read_ipc(folder / name) for name in ("examples.arrow", "expected.arrow")))
+    context.summary["fast"] = told(fast)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     write_manifest(
         folder,
@@ -98,6 +102,7 @@ def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **input
             "inputs": pipeline.columns,
             "data": {"key": context.keys["rows"], "rows": len(table), "config": digest(context.config["data"])},
             "plugins": _plugins(context, pipeline),
+            "fast": fast,
         },
     )
 

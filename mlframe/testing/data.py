@@ -270,6 +270,7 @@ def make_report_input(folder: Path, *, full: bool = True, text: str = "amount") 
         folder=folder,
         assessment=assessment if full else None,
         history={"aliases": [{**move, "to": "tiny/6", "why": text}], "holdout_uses": 2} if full else {},
+        fast="proven on the holdout rows, largest difference 2e-16" if full else None,
     )
 
 

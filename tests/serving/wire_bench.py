@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from mlframe.pipeline.learning import Learning
 from mlframe.serving.messages import Answer, Asked, Request
@@ -87,6 +90,12 @@ def records(dtypes: dict[str, str], private: tuple[str, ...] = ()) -> list[dict[
         }
         for name, dtype in dtypes.items()
     ]
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Skip a test where none of the programs is installed, but never where they are required."""
+    absent = not any(map(shutil.which, programs)) and os.environ.get("MLFRAME_TEST_SERVERS") != "required"
+    return pytest.mark.skipif(absent, reason=f"{programs[0]} is not installed")
 
 
 def post(body: Any, path: str = "/predict", **headers: str) -> Request:
