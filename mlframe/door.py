@@ -30,6 +30,7 @@ COMMANDS = (
     "history",
     "leaderboard",
     "measures",
+    "keys",
     "new-plugin",
     "doctor",
 )

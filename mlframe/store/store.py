@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +13,7 @@ from mlframe.errors import StoreError
 from mlframe.store.artifacts import ArtifactEntry, Artifacts
 from mlframe.store.codecs import Codecs
 from mlframe.store.guard import guarded
+from mlframe.store.keys import Keys
 from mlframe.store.metadata import Database
 from mlframe.store.objects import LocalObjects, Objects, RemoteObjects
 from mlframe.store.runs import Runs
@@ -41,6 +42,7 @@ class Store:
         self._runs = Runs(database)
         self._sweeps = Sweeps(database)
         self._versions = Versions(database, objects)
+        self._keys = Keys(database)
 
     @classmethod
     def open(cls, root: str, url: str | None = None, *, create: bool = True, timeout: float = 10.0) -> Store:
@@ -383,6 +385,40 @@ class Store:
     def history(self, name: str) -> list[dict[str, Any]]:
         """Return every move of a model's aliases, the first one first; the log is only ever added to."""
         return self._versions.history(name)
+
+    # ------------------------------------------------------------------------------------------------------ keys
+
+    def create_key(self, name: str, scopes: Sequence[str], *, who: str) -> tuple[str, dict[str, Any]]:
+        """Make an API key of the prediction server.
+
+        Args:
+            name: who uses it.
+            scopes: what it is good for; see `mlframe.store.keys.SCOPES`.
+            who: person that makes it.
+
+        Returns:
+            The key, which nobody can learn again, and its record: id, name, scopes, created, who, revoked.
+        """
+        return self._keys.create(name, scopes, who=who)
+
+    def api_keys(self) -> list[dict[str, Any]]:
+        """Return every key's record, the oldest first; keys themselves are not in the store."""
+        return self._keys.many()
+
+    def revoke_key(self, reference: str) -> dict[str, Any]:
+        """Make a key useless for good, by its id or by the key itself, and return its record; again does nothing.
+
+        Raises:
+            UnknownNameError: there is no such key.
+        """
+        return self._keys.revoke(reference)
+
+    def key_table(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """Return the digest of every key that is not revoked, with its id and scopes.
+
+        A server looks up `key_digest(what was sent)`.
+        """
+        return self._keys.table()
 
 
 def _cache_folder(root: str) -> Path:
