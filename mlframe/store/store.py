@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -419,6 +420,10 @@ class Store:
         A server looks up `key_digest(what was sent)`.
         """
         return self._keys.table()
+
+    def pii_salt(self) -> bytes:
+        """Return the store's own key of digests that stand for personal values; made when first asked for."""
+        return bytes.fromhex(self._database.fixed("pii_salt", secrets.token_hex(32)))
 
 
 def _cache_folder(root: str) -> Path:
