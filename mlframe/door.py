@@ -31,6 +31,7 @@ COMMANDS = (
     "leaderboard",
     "measures",
     "keys",
+    "predictions",
     "new-plugin",
     "doctor",
 )
