@@ -280,8 +280,11 @@ def test_a_folder_that_is_removed_is_made_again(store, make):
     shutil.rmtree(store.folder / LOG)
     log.add(small(2))
     until(lambda: log.written == 2)
-    log.close()
     assert scan_predictions(store, "shop").collect()["age"].to_list() == [2]
+    shutil.rmtree(store.folder / LOG)
+    log.close()
+    assert log.error is None
+    assert scan_predictions(store, "shop").collect().height == 0
 
 
 # -------------------------------------------------------------------------------------------------------- feedback
