@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlframe.errors import StoreError
 from mlframe.store.artifacts import ArtifactEntry, Artifacts
@@ -20,6 +20,9 @@ from mlframe.store.objects import LocalObjects, Objects, RemoteObjects
 from mlframe.store.runs import Runs
 from mlframe.store.sweeps import Sweeps
 from mlframe.store.versions import ANY, CHAMPION, Versions
+
+if TYPE_CHECKING:
+    from mlframe.store.upgrade import Upgraded
 
 __all__ = ["Store"]
 
@@ -57,18 +60,11 @@ class Store:
             timeout: seconds to wait for another process's lock.
 
         Raises:
-            StoreError: there is no store, it cannot be read or written, it is locked, or it is from a newer mlframe.
+            StoreError: there is no store, it cannot be read or written, it is locked, or it is from another mlframe
+                (`upgrade` brings an older one up to date).
         """
         root = str(root)
-        remote = "://" in root and not root.startswith(("file://", "local://"))
-        folder = _cache_folder(root) if remote else Path(root.partition("://")[2] or root).expanduser().absolute()
-        if remote and url is None:
-            raise StoreError(
-                "A store at a remote address needs a database server for its tables",
-                value=root,
-                where="store.root",
-                hint="set 'store.url', such as postgresql+psycopg://user@host/name",
-            )
+        folder, remote = _local_folder(root, url)
         if not create and not folder.is_dir() and not remote:
             raise StoreError(
                 "There is no store here", where=str(folder), hint="train a model first, or name it with 'store.root'"
@@ -85,6 +81,28 @@ class Store:
         except BaseException:
             database.close()
             raise
+
+    @staticmethod
+    def upgrade(root: str, url: str | None = None, *, saved: bool = False, timeout: float = 10.0) -> Upgraded:
+        """Bring the tables of a store from an older mlframe up to date, after a backup.
+
+        Args:
+            root: as in `open`.
+            url: as in `open`.
+            saved: whether the caller has a backup; else one is made in the folder `backups` of the store.
+            timeout: seconds to wait for another process's lock.
+
+        Raises:
+            StoreError: there is no store, it is from a newer mlframe, or no backup could be made.
+        """
+        from mlframe.store.upgrade import upgrade
+
+        folder, _ = _local_folder(str(root), url)
+        database = Database(url or f"sqlite:///{folder / 'mlframe.db'}", timeout=timeout)
+        try:
+            return upgrade(database, folder / "backups", saved=saved)
+        finally:
+            database.close()
 
     def close(self) -> None:
         """Close the connections; the store may not be used afterwards."""
@@ -426,6 +444,21 @@ class Store:
         return bytes.fromhex(self._database.fixed("pii_salt", secrets.token_hex(32)))
 
 
+def _local_folder(root: str, url: str | None) -> tuple[Path, bool]:
+    """Return the local folder of a root, and whether the root is a remote address."""
+    remote = "://" in root and not root.startswith(("file://", "local://"))
+    if remote and url is None:
+        raise StoreError(
+            "A store at a remote address needs a database server for its tables",
+            value=root,
+            where="store.root",
+            hint="set 'store.url', such as postgresql+psycopg://user@host/name",
+        )
+    if remote:
+        return _cache_folder(root), True
+    return Path(root.partition("://")[2] or root).expanduser().absolute(), False
+
+
 def _cache_folder(root: str) -> Path:
     base = os.environ.get("MLFRAME_CACHE")
     folder = Path(base) if base else Path.home() / ".cache" / "mlframe"
@@ -436,7 +469,7 @@ def _remote(root: str, local: LocalObjects) -> RemoteObjects:
     import fsspec
 
     try:
-        filesystem, path = fsspec.core.url_to_fs(f"{root.rstrip('/')}/objects")
+        filesystem, path = fsspec.core.url_to_fs(f"{root.rstrip('/')}/objects", use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise StoreError(
             f"The store's address cannot be used: {error}",

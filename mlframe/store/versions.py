@@ -51,7 +51,7 @@ class Versions:
         files = self._put(folder, expected)
         with self._database.write(f"registering a version of {name!r}", durable=True) as connection:
             db.lock_objects(connection)
-            if any(self._objects.fetch(at, size, verify=False) is None for at, size in files.values()):
+            if not all(self._objects.has(at, size) for at, size in files.values()):
                 files = self._put(folder, expected)  # evicted since, as nothing referred to them yet
             db.insert_missing(connection, db.names, name=name, last=0)
             take = db.names.update().where(db.names.c.name == name).values(last=db.names.c.last + 1)
