@@ -22,6 +22,7 @@ from mlframe.store.sweeps import Sweeps
 from mlframe.store.versions import ANY, CHAMPION, Versions
 
 if TYPE_CHECKING:
+    from mlframe.store.garbage import Garbage
     from mlframe.store.upgrade import Upgraded
 
 __all__ = ["Store"]
@@ -41,6 +42,7 @@ class Store:
     def __init__(self, folder: Path, database: Database, objects: Objects) -> None:
         self.folder = folder
         self._database = database
+        self._objects = objects
         self._codecs = Codecs()
         self._artifacts = Artifacts(database, objects, self._codecs)
         self._runs = Runs(database)
@@ -107,6 +109,11 @@ class Store:
     def close(self) -> None:
         """Close the connections; the store may not be used afterwards."""
         self._database.close()
+
+    @property
+    def where(self) -> str:
+        """Address of the tables, without a password: how the store is called in texts."""
+        return self._database.where
 
     def __enter__(self) -> Store:
         return self
@@ -319,7 +326,15 @@ class Store:
     # -------------------------------------------------------------------------------------------------- versions
 
     def register(
-        self, name: str, folder: Path, *, run_id: str, figures: Mapping[str, Any], facts: Mapping[str, Any]
+        self,
+        name: str,
+        folder: Path,
+        *,
+        run_id: str,
+        figures: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        beside: Mapping[str, Path] | None = None,
+        once: bool = False,
     ) -> str:
         """Keep a bundle for good and give it the next number.
 
@@ -329,15 +344,20 @@ class Store:
             run_id: run that made it.
             figures: figures that judge it (plain JSON values).
             facts: data fingerprint, environment and what else describes it.
+            beside: files that are kept with the version, by name, and that no prediction needs.
+            once: whether to refuse a bundle that is a version of this name already.
 
         Returns:
             The version's reference, such as `email/7`.
 
         Raises:
             BundleError: the folder is not what its manifest says.
+            StoreError: with `once`, the bundle is there already.
         """
         with guarded(f"registering a version of {name!r}", self._database.where):
-            return self._versions.register(name, Path(folder), run_id=run_id, figures=figures, facts=facts)
+            return self._versions.register(
+                name, Path(folder), run_id=run_id, figures=figures, facts=facts, beside=beside or {}, once=once
+            )
 
     def versions(self, name: str | None = None) -> list[dict[str, Any]]:
         """Return versions by name and number: name, number, reference, aliases, run_id, created, figures, facts."""
@@ -360,6 +380,20 @@ class Store:
         """
         with guarded(f"opening {reference}", self._database.where):
             return self._versions.open(reference)
+
+    def beside(self, reference: str) -> dict[str, Path]:
+        """Return the files that are kept beside a version's bundle, by name; their digests are checked first.
+
+        Raises:
+            BundleError: a file is missing or changed.
+            UnknownNameError: there is no such version.
+        """
+        with guarded(f"opening {reference}", self._database.where):
+            return self._versions.beside(reference)
+
+    def holder(self, name: str, alias: str = CHAMPION) -> str | None:
+        """Return the version that an alias points at, None when it points at nothing."""
+        return self._versions.holder(name, alias)
 
     def promote(
         self,
@@ -385,11 +419,11 @@ class Store:
             The entry of the log: name, alias, action, from, to, when, who, why, evidence.
 
         Raises:
-            StoreError: the alias does not point at `expected`.
+            MovedError: the alias does not point at `expected`.
         """
         return self._versions.promote(reference, alias=alias, who=who, why=why, evidence=evidence, expected=expected)
 
-    def rollback(self, name: str, *, alias: str = CHAMPION, who: str, why: str) -> dict[str, Any]:
+    def rollback(self, name: str, *, alias: str = CHAMPION, who: str, why: str, expected: Any = ANY) -> dict[str, Any]:
         """Point an alias at what it was promoted to before, and log it; each call goes one promotion further back.
 
         Returns:
@@ -397,13 +431,31 @@ class Store:
 
         Raises:
             StoreError: there is nothing to go back to.
+            MovedError: the alias does not point at `expected`, see `promote`.
             UnknownNameError: there is no such model or alias.
         """
-        return self._versions.rollback(name, alias=alias, who=who, why=why)
+        return self._versions.rollback(name, alias=alias, who=who, why=why, expected=expected)
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """Return every move of a model's aliases, the first one first; the log is only ever added to."""
         return self._versions.history(name)
+
+    def garbage(self, *, keep: int, run_days: int | None = None, delete: bool = False) -> Garbage:
+        """Find versions, files and old runs' folders that nothing needs, and remove them if asked to.
+
+        Args:
+            keep: how many of each model's newest versions stay whatever happens.
+            run_days: age from which folders of runs count; None leaves them alone.
+            delete: whether to remove what is found.
+
+        Returns:
+            What was found, or removed, and why the other versions stay.
+        """
+        from mlframe.store import garbage
+
+        act = garbage.collect if delete else garbage.find
+        with guarded("removing what nothing needs", self._database.where):
+            return act(self, self._database, self._objects, keep=keep, days=run_days)
 
     # ------------------------------------------------------------------------------------------------------ keys
 
