@@ -155,9 +155,9 @@ class Pipeline:
         Raises:
             BundleError: another format, a type that no installed plugin trusts, or a plugin that is not installed.
         """
-        from mlframe.store.bundle import load_skops
+        from mlframe.store.bundle import load_skops, read_json
 
-        record = json.loads((folder / "pipeline.json").read_text(encoding="utf-8"))
+        record = read_json(folder / "pipeline.json")
         if record.get("format") not in (1, FORMAT):
             raise BundleError(
                 f"The pipeline has format {record.get('format')}, this mlframe reads 1 and {FORMAT}",
@@ -170,6 +170,8 @@ class Pipeline:
         for index, entry in enumerate(record["members"]):
             adapter = registry.adapter("model", entry["model"])
             number = entry["featurizer"] if record["format"] == FORMAT else index
+            if not isinstance(number, int | None):  # it becomes part of a file's name
+                raise BundleError("The pipeline's record is no record", value=number, where=str(folder))
             if number is not None and number not in featurizers:
                 path = folder / f"featurizer_{number}.skops"
                 featurizers[number] = featurizer = load_skops(path, trusted)
