@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,7 +87,6 @@ def load(name: str, *, store: str | Path | None = None) -> LoadedModel:
 
 
 def _installed(point: metadata.EntryPoint, plugins: Plugins) -> LoadedModel:
-    from mlframe.pipeline import Pipeline
     from mlframe.store.bundle import read_manifest
 
     spec = find_spec(point.value)  # nothing of the package is run
@@ -96,11 +96,10 @@ def _installed(point: metadata.EntryPoint, plugins: Plugins) -> LoadedModel:
     bundle = folder / "bundle"
     read_manifest(bundle)
     version = json.loads((folder / "version.json").read_text(encoding="utf-8"))["version"]
-    return LoadedModel(version, Pipeline.load(bundle / "pipeline", plugins.registry))
+    return _opened(version, bundle, plugins)
 
 
 def _registered(name: str, store: str | Path | None, plugins: Plugins) -> LoadedModel:
-    from mlframe.pipeline import Pipeline
     from mlframe.store.store import Store
 
     root = str(store or os.environ.get("MLFRAME_HOME") or Path.cwd() / ".mlframe")
@@ -116,4 +115,13 @@ def _registered(name: str, store: str | Path | None, plugins: Plugins) -> Loaded
     with Store.open(root, create=False) as opened:
         version = opened.version(name)
         bundle = opened.open_bundle(version["reference"])
-        return LoadedModel(version["reference"], Pipeline.load(bundle / "pipeline", plugins.registry))
+        return _opened(version["reference"], bundle, plugins)
+
+
+def _opened(version: str, bundle: Path, plugins: Plugins) -> LoadedModel:
+    from mlframe.pipeline.opening import open_pipeline
+
+    opened = open_pipeline(bundle, plugins.registry, where=version)
+    for warning in opened.warnings:
+        warnings.warn(warning, stacklevel=4)
+    return LoadedModel(version, opened.pipeline)

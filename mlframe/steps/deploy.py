@@ -28,9 +28,12 @@ class Deploy(Step):
         context.summary["version"] = reference
 
         def pipeline() -> Any:
-            from mlframe.pipeline import Pipeline
+            from mlframe.pipeline.opening import open_pipeline
 
-            return Pipeline.load(bundle / "pipeline", context.plugins.registry)
+            opened = open_pipeline(bundle, context.plugins.registry, where=reference)
+            for warning in opened.warnings:
+                context.say(warning)
+            return opened.pipeline
 
         order = Deployment(
             name=version["name"],
