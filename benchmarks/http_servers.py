@@ -132,7 +132,9 @@ def start(text: str, port: int, folder: Path) -> tuple[subprocess.Popen[bytes], 
     file = folder / "served.py"
     file.write_text(HANDLE + text.replace("PORT", str(port)))
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, str(file)], stdout=subprocess.DEVNULL, cwd=folder, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, str(file)], stdout=subprocess.DEVNULL, cwd=folder, start_new_session=True
+    )
     body = json.dumps(ROW).encode()
     while True:
         try:
@@ -218,7 +220,9 @@ def main() -> None:
             print(name, found[name][-1], file=sys.stderr)
     names = ("granian", "uvicorn", "httptools", "uvloop", "robyn", "msgspec", "orjson")
     print(", ".join(f"{name} {metadata.version(name)}" for name in names), f"Python {sys.version.split()[0]}\n")
-    print("| server, one process | requests/s, 1 connection | p50 | requests/s, 32 | p50 | p99 | processor a request | memory | first answer |")
+    print(
+        "| server, one process | requests/s, 1 connection | p50 | requests/s, 32 | p50 | p99 | processor a request | memory | first answer |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, runs in found.items():
         m = {key: statistics.median(run[key] for run in runs) for key in runs[0]}

@@ -10,7 +10,6 @@ from mlframe.contracts import Step
 from mlframe.errors import ConfigError
 
 
-
 class Load(Step):
     """Gives `served`: the version's name, and its pipeline."""
 
