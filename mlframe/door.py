@@ -113,7 +113,9 @@ class Door:
         registry = self.plugins.registry
 
         def load_pipeline(place: Path) -> Any:
-            from mlframe.pipeline import Pipeline  # imported when first used: a command that reads a table needs no numpy
+            from mlframe.pipeline import (
+                Pipeline,  # imported when first used: a command that reads a table needs no numpy
+            )
 
             return Pipeline.load(place, registry)
 

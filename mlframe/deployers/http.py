@@ -161,5 +161,3 @@ def _patiently(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
         raise
-
-

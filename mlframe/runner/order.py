@@ -87,7 +87,9 @@ def known_steps(plugins: Plugins) -> dict[str, list[str]]:
     return givers
 
 
-def order(planned: Sequence[PlannedStep], givers: Callable[[], Mapping[str, Sequence[str]]] | None = None) -> list[PlannedStep]:
+def order(
+    planned: Sequence[PlannedStep], givers: Callable[[], Mapping[str, Sequence[str]]] | None = None
+) -> list[PlannedStep]:
     """Order steps so that each follows those that give what it needs; ties by the lifecycle's order, then by name."""
     given: dict[str, str] = {}
     errors: list[MlframeError] = []

@@ -39,7 +39,9 @@ class Access:
         if kind.lower() != "bearer" or not key:
             key = headers.get("x-api-key", "")
         if not key:
-            raise RequestError(401, "This server wants an API key: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
+            raise RequestError(
+                401, "This server wants an API key: send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+            )
         found = self.table.get(key_digest(key.strip()))
         if found is None:
             raise RequestError(401, "The API key is unknown or has been revoked")

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ log = logging.getLogger("mlframe.serving")
 
 SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
 """Request ids of callers that are taken over; others get a new one."""
+
+BODIES = 16
+"""So many bodies of the largest size may be read at once."""
 
 Read = Callable[[Any, Request], Asked]
 Write = Callable[[Any, Asked, Answer], Reply]
@@ -109,7 +113,9 @@ class App:
             counted=counted,
         )
         self.shadow = Shadow(
-            loop, shadows, lambda model, asked, outputs, seconds, request: logged(model, "shadow", asked, outputs, seconds, request)
+            loop,
+            shadows,
+            lambda model, asked, outputs, seconds, request: logged(model, "shadow", asked, outputs, seconds, request),
         )
         self._body_limit = int(settings.body_mb * (1 << 20))
         self._head_limit = settings.header_kb << 10
@@ -117,6 +123,7 @@ class App:
         self._canary_by, self._canary_name = kind, name.lower() if kind == "header" else name
         self._exact: dict[str, dict[str, Route]] = {}
         self._find: list[Callable[[str, str], Route | None]] = []
+        self._reading = 0
         self.running = 0
         """Requests that are being answered."""
         self.ready = True
@@ -165,9 +172,11 @@ class App:
                     reply.headers = [*reply.headers, ("connection", "close")]
                 elif error.status == 401:
                     reply.headers = [*reply.headers, ("www-authenticate", "Bearer")]
-            except Exception:
+            except Exception as error:
+                # Where it failed, but not the error's text: that may quote what was asked.
                 facts = {"request_id": request_id, "path": request.path[:200], "version": told.version}
-                log.exception("A request failed", extra={"facts": facts})
+                facts["traceback"] = "".join(traceback.format_tb(error.__traceback__))
+                log.error("A request failed: %s", type(error).__name__, extra={"facts": facts})
                 reply = told.error(RequestError(500, "The server failed at this request; its log says why"), request)
             raw = [
                 (name.encode("latin-1"), value.encode("latin-1"))
@@ -210,18 +219,31 @@ class App:
                 body: bytes = message.get("body", b"")
                 if not message.get("more_body"):
                     return body
-                parts, size = [body], len(body)
-                while message.get("more_body"):
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise RequestError(400, "The connection ended before the body did")
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > self._body_limit:
-                        raise self._too_large()
-                return b"".join(parts)
+                return await self._long_body(body, receive)
         except TimeoutError:
             raise RequestError(408, f"The body did not come within {self.settings.timeout:g} seconds") from None
+
+    async def _long_body(self, first: bytes, receive: Any) -> bytes:
+        """Read a body that comes in parts; all bodies together may only be so large."""
+        parts, size = [first], len(first)
+        try:
+            self._reading += size
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestError(400, "The connection ended before the body did")
+                part = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+                self._reading += len(part)
+                if size > self._body_limit:
+                    raise self._too_large()
+                if self._reading > BODIES * self._body_limit:
+                    raise RequestError(503, "The server is busy: too many large requests come in", retry_after=1)
+                if not message.get("more_body"):
+                    return b"".join(parts)
+        finally:
+            self._reading -= size
 
     def _too_large(self) -> RequestError:
         return RequestError(413, f"The body has more than {self.settings.body_mb:g} MB; send fewer rows at once")

@@ -114,7 +114,8 @@ class Batcher:
         """Take jobs of one model after the other from the queue, in the order in which they came."""
         late = self._loop.time() - self._timeout
         while self._jobs:
-            model, jobs, rows = self._jobs[0].model, [], 0
+            jobs: list[_Job] = []
+            model, rows = self._jobs[0].model, 0
             while self._jobs and self._jobs[0].model is model:
                 job = self._jobs[0]
                 if jobs and rows + job.asked.rows > self._batch_rows:

@@ -48,8 +48,9 @@ class Connection(HttpToolsProtocol):
                 self.refuse(b"431 Request Header Fields Too Large")
 
     def refuse(self, status: bytes) -> None:
-        """Answer a request that has no whole head, and close."""
-        self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        """Answer a request that has no whole head, and close; an answer that is under way is not mixed with it."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
 
 
@@ -67,4 +68,3 @@ class Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if isinstance(connection, Connection) and connection.head is not None and now - connection.since > seconds:
                 connection.refuse(b"408 Request Timeout")
-

@@ -26,7 +26,7 @@ class Absent:
 
     def install(self) -> Absent:
         """Begin."""
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)
         return self
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:

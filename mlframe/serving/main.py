@@ -129,6 +129,15 @@ class Supervisor:
         self._ending.set()
         self._changed.set()
 
+    def ends(self) -> bool:
+        """Whether the server is ending."""
+        return self._ending.is_set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not longer than the server runs."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+
     def failed(self, facts: dict[str, Any]) -> None:
         """Take a worker's word that what is asked for cannot be served; the first start ends with it."""
         self._failed = self._failed or facts
@@ -205,24 +214,22 @@ class Child:
         self.ready = False
         self.facts: dict[str, Any] = {}
         self._deaths: list[float] = []
-        self._ending = False
 
     async def keep(self) -> None:
         """Start the worker, listen to it, start another when it dies; return after `end`."""
-        while not self._ending:
-            began_before = self.ready
+        while not self.supervisor.ends():
             code = await self._once()
             self.facts = {}
-            if self._ending:
+            if self.supervisor.ends():
                 return
-            if not began_before and not self.ready:
+            if not self.ready:
                 self.supervisor.failed({"text": f"Worker {self.number} ended with code {code} before it could answer"})
                 return
             now = time.monotonic()
             self._deaths = [at for at in self._deaths if now - at < LATELY] + [now]
             pause = PATIENCE[min(len(self._deaths), len(PATIENCE)) - 1]
             log.error("Worker %s ended with code %s; another one starts in %g s", self.number, code, pause)
-            await asyncio.sleep(pause)
+            await self.supervisor.pause(pause)
 
     async def _once(self) -> int:
         settings, supervisor = self.supervisor.settings, self.supervisor
@@ -237,9 +244,10 @@ class Child:
             str(supervisor.metrics),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=1 << 20,
             env={**os.environ, "OMP_NUM_THREADS": str(settings.threads), "POLARS_MAX_THREADS": str(settings.threads)},
         )
-        if self._ending:
+        if supervisor.ends():
             self.end()
         assert process.stdout is not None
         while line := await process.stdout.readline():
@@ -264,7 +272,6 @@ class Child:
 
     def end(self) -> None:
         """Ask the worker to answer what it has accepted and end; one that takes too long is killed."""
-        self._ending = True
         process = self.process
         if process is None or process.returncode is not None:
             return

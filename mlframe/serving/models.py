@@ -150,7 +150,10 @@ class ServedModel:
         examples, expected = (pl.read_ipc(self.folder / f"{name}.arrow") for name in ("examples", "expected"))
         if not len(examples):
             return 0.0
-        bodies = [bodies_of(examples), *(bodies_of(examples[row : row + 1]) for row in range(min(ALONE, len(examples))))]
+        bodies = [
+            bodies_of(examples),
+            *(bodies_of(examples[row : row + 1]) for row in range(min(ALONE, len(examples)))),
+        ]
         found = []
         for body in bodies:
             asked = native.read(self, Request("POST", "/predict", body=body))

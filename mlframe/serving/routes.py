@@ -32,7 +32,9 @@ PAGE = 5.0
 """Seconds for which a status page is good: it reads the log."""
 
 
-def add_routes(app: App, metrics: Metrics, feedback: FeedbackLog, store: Store, troubles: Callable[[], dict[str, str]]) -> None:
+def add_routes(
+    app: App, metrics: Metrics, feedback: FeedbackLog, store: Store, troubles: Callable[[], dict[str, str]]
+) -> None:
     """Let the application answer every path.
 
     Args:
@@ -98,7 +100,9 @@ def _v2(app: App, method: str, path: str) -> Route | None:
 
     if method != "GET":
         raise RequestError(405, f"{path[:200]} takes GET and POST, not {method}")
-    open_to_all = path.rstrip("/") in ("/v2", "/v2/health/live", "/v2/health/ready") or path.rstrip("/").endswith("/ready")
+    open_to_all = path.rstrip("/") in ("/v2", "/v2/health/live", "/v2/health/ready") or path.rstrip("/").endswith(
+        "/ready"
+    )
     return Route("v2", None if open_to_all else "predict", get, v2.error)
 
 
@@ -179,7 +183,9 @@ class _Page:
             facts["canary"] = f"{roles.canary.reference}, {settings.canary.share:.1%} of the requests"
         shadow = self._app.shadow
         if roles.shadow is not None:
-            facts["shadow"] = f"{roles.shadow.reference}; requests not scored: {shadow.lost:,}, failed: {shadow.failed:,}"
+            facts["shadow"] = (
+                f"{roles.shadow.reference}; requests not scored: {shadow.lost:,}, failed: {shadow.failed:,}"
+            )
         rows = None
         kept: Sequence[str] = ()
         troubles = self._troubles()

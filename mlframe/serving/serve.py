@@ -12,7 +12,7 @@ from typing import Any
 
 from mlframe.plugins import load_plugins
 from mlframe.serving.access import Access
-from mlframe.serving.app import App, Told
+from mlframe.serving.app import App
 from mlframe.serving.logs import AccessLog
 from mlframe.serving.messages import Asked, Request
 from mlframe.serving.metrics import Metrics
@@ -20,9 +20,14 @@ from mlframe.serving.models import Models, ServedModel
 from mlframe.serving.prediction_log import FeedbackLog, Logged, PredictionLog
 from mlframe.serving.routes import add_routes
 from mlframe.serving.settings import Settings
+from mlframe.store.predictions import expire
 from mlframe.store.store import Store
 
 __all__ = ["Worker"]
+
+
+EXPIRE = 3600.0
+"""Seconds between two looks for segments that are too old."""
 
 
 class Worker:
@@ -38,7 +43,8 @@ class Worker:
     """
 
     def __init__(self, settings: Settings, number: int, metrics: Path) -> None:
-        self.settings = settings
+        self.settings, self.number = settings, number
+        self._expired = -EXPIRE
         self.threads = ThreadPoolExecutor(1, "score")
         self.shadows = ThreadPoolExecutor(1, "shadow")
         self.looking = ThreadPoolExecutor(1, "look")
@@ -48,7 +54,7 @@ class Worker:
         worker = f"{socket.gethostname()}_{os.getpid()}_{number}"
         self.metrics = Metrics(metrics, worker)
         log = settings.log
-        rotation = {
+        rotation: dict[str, Any] = {
             "flush": log.flush,
             "rotate_bytes": int(log.rotate_mb * (1 << 20)),
             "rotate_seconds": log.rotate_minutes * 60,
@@ -72,9 +78,7 @@ class Worker:
         )
         self.models.refuse_errors()
         numeric = not self.models.roles.champion.learning.classes
-        self.feedback = FeedbackLog(
-            self.store.folder / "feedback" / settings.name, worker, numeric=numeric, **rotation
-        )
+        self.feedback = FeedbackLog(self.store.folder / "feedback" / settings.name, worker, numeric=numeric, **rotation)
         self.access = Access(self.store.key_table() if settings.keys_needed() else None)
         self.access_log = AccessLog(settings.access_log)
         self._app: App | None = None
@@ -96,11 +100,15 @@ class Worker:
         add_routes(app, self.metrics, self.feedback, self.store, self.troubles)
         return app
 
-    def _logged(self, model: ServedModel, role: str, asked: Asked, outputs: Any, seconds: float, request: Request) -> None:
+    def _logged(
+        self, model: ServedModel, role: str, asked: Asked, outputs: Any, seconds: float, request: Request
+    ) -> None:
         """Hand a scored request to the prediction log."""
         moment = time.time() - seconds
         self.log.add(
-            Logged(request.id, moment, model.reference, role, asked.columns, asked.rows, outputs, seconds, request.caller)
+            Logged(
+                request.id, moment, model.reference, role, asked.columns, asked.rows, outputs, seconds, request.caller
+            )
         )
 
     def troubles(self) -> dict[str, str]:
@@ -134,6 +142,10 @@ class Worker:
     def _look(self) -> Any:
         if self.access.table is not None:
             self.access.table = self.store.key_table()
+        days = self.settings.log.keep_days
+        if days is not None and self.number == 0 and time.monotonic() - self._expired > EXPIRE:
+            self._expired = time.monotonic()
+            expire(self.store, self.settings.name, days)
         return self.models.look()
 
     def facts(self) -> dict[str, Any]:

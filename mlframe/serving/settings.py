@@ -53,7 +53,7 @@ class LogSettings:
     rotate_mb: float = 64.0
     rotate_minutes: float = 60.0
     queue: int = 100_000
-    keep_days: float | None = None
+    keep_days: int | None = None
     pii: str = "hash"
 
 
@@ -130,7 +130,9 @@ class Settings:
         for key, part in (("canary", Canary), ("log", LogSettings)):
             inner = given.get(key) or {}
             if not isinstance(inner, Mapping):
-                raise ParameterError(f"{key} holds several settings", value=inner, where=where, hint=f"give {key}.NAME=…")
+                raise ParameterError(
+                    f"{key} holds several settings", value=inner, where=where, hint=f"give {key}.NAME=…"
+                )
             for name in inner:
                 if name not in {item.name for item in fields(part)}:
                     raise ParameterError.unknown(key, name, {item.name for item in fields(part)}, where=where)
@@ -165,7 +167,9 @@ class Settings:
             name: getattr(self, name)
             for name in ("workers", "threads", "reload", "batch_rows", "queue_rows", "body_mb", "rows", "timeout")
         }
-        positive |= {f"log.{name}": getattr(self.log, name) for name in ("flush", "rotate_mb", "rotate_minutes", "queue")}
+        positive |= {
+            f"log.{name}": getattr(self.log, name) for name in ("flush", "rotate_mb", "rotate_minutes", "queue")
+        }
         for name, value in positive.items():
             if value <= 0:
                 raise ParameterError(f"{name} must be above 0", value=value, where=f"{where}, {name}")
@@ -180,15 +184,22 @@ class Settings:
                 raise ParameterError(
                     f"{name} must lie between {least} and {most:,}", value=value, where=f"{where}, {name}"
                 )
-        for name, word, words in (("auth", self.auth, ("auto", "keys", "none")), ("log.pii", self.log.pii, ("hash", "drop"))):
+        for name, word, words in (
+            ("auth", self.auth, ("auto", "keys", "none")),
+            ("log.pii", self.log.pii, ("hash", "drop")),
+        ):
             if word not in words:
                 raise UnknownNameError.from_name(f"word for {name}", word, words, where=f"{where}, {name}")
         if self.canary.by != "request_id" and self.canary.by.partition(":")[0] not in ("header", "field"):
             hint = "give request_id, header:NAME or field:NAME"
-            raise ParameterError("canary.by names nothing", value=self.canary.by, where=f"{where}, canary.by", hint=hint)
+            raise ParameterError(
+                "canary.by names nothing", value=self.canary.by, where=f"{where}, canary.by", hint=hint
+            )
         if (self.tls_cert is None) != (self.tls_key is None):
             missing = "tls_key" if self.tls_key is None else "tls_cert"
-            raise ConfigError("TLS needs a certificate and its key", where=f"{where}, {missing}", hint=f"give {missing}")
+            raise ConfigError(
+                "TLS needs a certificate and its key", where=f"{where}, {missing}", hint=f"give {missing}"
+            )
 
     # ------------------------------------------------------------------------------------------ what they mean
 
@@ -212,7 +223,9 @@ class Settings:
             return str(socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0][4][0])
         except OSError as error:
             hint = "give an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all"
-            raise ConfigError(f"The host is unknown: {error}", value=self.host, where="deployer.host", hint=hint) from error
+            raise ConfigError(
+                f"The host is unknown: {error}", value=self.host, where="deployer.host", hint=hint
+            ) from error
 
     def keys_needed(self) -> bool:
         """Whether requests must bring an API key; by default on every address that others can reach."""
@@ -251,16 +264,17 @@ class Settings:
         """
         address = self.address()
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        held = socket.socket(family, socket.SOCK_STREAM)
         try:
             if self.port:  # a socket that shares a port does not see that others share it already
                 with socket.socket(family, socket.SOCK_STREAM) as alone:
                     alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     alone.bind((address, self.port))
                     alone.listen(1)
-            held = socket.socket(family, socket.SOCK_STREAM)
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             held.bind((address, self.port))
         except OSError as error:
+            held.close()
             raise ConfigError(
                 f"The server cannot listen on {self.host}:{self.port}: {error.strerror or error}",
                 where="deployer.host, deployer.port",

@@ -100,7 +100,7 @@ class Shadow:
                 outputs = model.scorer.outputs(columns, sum(rows.rows for _, rows in mine))
             except Exception as error:
                 self.failed += len(mine)
-                log.warning("The shadow %s failed: %s: %s", model.reference, type(error).__name__, error)
+                log.warning("The shadow %s failed: %s", model.reference, type(error).__name__)
                 continue
             seconds = (time.perf_counter() - began) / len(mine)
             first = 0

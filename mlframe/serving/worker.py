@@ -140,8 +140,10 @@ async def _look_after(worker: Any, server: Any, settings: Settings) -> None:
         worker.tick()
         if now - looked >= settings.reload:
             looked = now
-            if await worker.look():
-                told = 0.0
+            try:
+                told = 0.0 if await worker.look() else told
+            except Exception as error:  # the store is away: what is loaded goes on answering
+                log.error("Nobody could look for new versions and keys: %s: %s", type(error).__name__, error)
         if now - told >= TELL:
             told = now
             tell(alive=worker.facts())
@@ -157,7 +159,7 @@ def tell(**facts: Any) -> None:
 def _end_with_supervisor(loop: asyncio.AbstractEventLoop, end: Any) -> None:
     """Wait for the end of standard input: the supervisor has gone, or wants us to go."""
     with contextlib.suppress(OSError, ValueError):
-        while sys.stdin.buffer.read(4096):
+        while os.read(0, 4096):  # not through a buffer, whose lock would be held when the process ends
             pass
     with contextlib.suppress(RuntimeError):  # the loop has ended already
         loop.call_soon_threadsafe(end)
@@ -180,5 +182,3 @@ def _most_connections() -> int:
 
         return max(64, min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 10_240) - 256)
     return 768
-
-

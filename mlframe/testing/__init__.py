@@ -59,6 +59,7 @@ __all__ = [
     "StepSuite",
     "TrackerSuite",
     "ValidatorSuite",
+    "make_deployment",
     "make_judged",
     "make_predictions",
     "make_report_input",
