@@ -28,6 +28,10 @@ COMMANDS = (
     "promote",
     "rollback",
     "history",
+    "export",
+    "import",
+    "gc",
+    "store",
     "leaderboard",
     "measures",
     "keys",
@@ -89,6 +93,13 @@ class Door:
             raise Problems(errors)
         return composed
 
+    def store_place(self, config: Any = None) -> tuple[str, str | None]:
+        """Return the root and the address of the tables that a config, the overrides or the environment name."""
+        given = dict(line.lstrip("+").split("=", 1) for line in self.overrides if "=" in line)
+        node = (config or {}).get("store") or {}
+        home = os.environ.get("MLFRAME_HOME") or str(self.folder / ".mlframe")
+        return node.get("root") or given.get("store.root") or home, node.get("url") or given.get("store.url")
+
     def open_store(self, config: Any = None, *, create: bool = False) -> Any:
         """Open the workspace that a config, the overrides or the environment name.
 
@@ -98,16 +109,7 @@ class Door:
         """
         from mlframe.store.store import Store
 
-        given = dict(line.lstrip("+").split("=", 1) for line in self.overrides if "=" in line)
-        node = (config or {}).get("store") or {}
-        root = (
-            node.get("root")
-            or given.get("store.root")
-            or os.environ.get("MLFRAME_HOME")
-            or str(self.folder / ".mlframe")
-        )
-        url = node.get("url") or given.get("store.url")
-        store = Store.open(root, url, create=create)
+        store = Store.open(*self.store_place(config), create=create)
         registry = self.plugins.registry
 
         def load_pipeline(place: Path) -> Any:

@@ -8,6 +8,7 @@ MlframeError                    anything that mlframe itself raises
 │   ├── DataError               (ValueError)     the data cannot be used as declared
 │   ├── PluginError             (ImportError)    a plugin cannot be loaded, or clashes with another
 │   ├── StoreError              (OSError)        the store cannot be opened, written or trusted
+│   │   └── MovedError                           somebody else moved an alias meanwhile
 │   ├── BundleError             (ValueError)     a bundle is damaged, unsafe or made by something else
 │   └── Problems                                 several of the above, shown together
 ├── StepError                   (RuntimeError)   a component failed: exit 1, original chained, traceback in the run's log
@@ -28,6 +29,7 @@ __all__ = [
     "DataError",
     "LimitError",
     "MlframeError",
+    "MovedError",
     "ParameterError",
     "PluginError",
     "Problems",
@@ -157,6 +159,10 @@ class StoreError(UserError, OSError):
 
     def __str__(self) -> str:  # OSError formats its own arguments
         return str(self.args[0])
+
+
+class MovedError(StoreError):
+    """An alias does not point any more at what the decision to move it was based on."""
 
 
 class BundleError(UserError, ValueError):

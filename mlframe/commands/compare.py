@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlframe.commands.shown import flatten, print_table, save_page, when
+from mlframe.commands.versioned import Known, is_version, know
 from mlframe.runner.display import interval_text
 
 SUMMARY = "compare two runs or versions: config, data, code, environment, metrics side by side"
@@ -27,12 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
     from mlframe.commands.pairing import pair
 
     with arguments.door.open_store() as store:
-        names = [_resolve(store, reference) for reference in (arguments.first, arguments.second)]
-        a, b = (store.run(run_id) for _, run_id in names)
+        sides = [_resolve(store, reference) for reference in (arguments.first, arguments.second)]
+        (a, known_a), (b, known_b) = sides
         keys = [{step["step"]: step["key"] for step in store.steps(item["id"])} for item in (a, b)]
         paired = pair(store, a, b, keys[0], keys[1])
-    columns = [label if label != item["id"] else item["id"] for (label, _), item in zip(names, (a, b), strict=True)]
+    columns = [item["id"] if known is None else known.reference for item, known in sides]
     parts = sections(a, b, keys)
+    if known_a is not None and known_b is not None:
+        parts.insert(0, ("bundle", known_a.inside(), known_b.inside()))
     for title, left, right in parts:
         rows = _rows(left, right, all_=arguments.all)
         if rows:
@@ -46,13 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _resolve(store: Any, reference: str) -> tuple[str, str]:
-    """Return how a side is called, and its run."""
-    if "/" in reference or "@" in reference:
-        version = store.version(reference)
-        return str(version["reference"]), str(version["run_id"])
-    found = str(store.run(reference)["id"])
-    return found, found
+def _resolve(store: Any, reference: str) -> tuple[dict[str, Any], Known | None]:
+    """Return the run of a side, and the version where one is named; its run may be in another store."""
+    if is_version(reference):
+        known = know(store, reference)
+        return known.as_run(), known
+    return store.run(reference), None
 
 
 def _rows(left: Mapping[str, Any], right: Mapping[str, Any], *, all_: bool) -> list[tuple[str, Any, Any]]:
@@ -98,7 +100,7 @@ def _page(
         [
             Section("metrics", "Metrics", metrics),
             Section("runs", "Runs", runs),
-            *(section(title) for title in ("config", "data", "code", "environment")),
+            *(section(title) for title in ("bundle", "config", "data", "code", "environment") if title in by_title),
         ],
     )
 

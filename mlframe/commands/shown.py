@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -61,6 +62,14 @@ def figure_text(record: Any, name: str | None) -> str:
         if found:
             return f"{found['value']:.4f} ({part})"
     return ""
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as people say it."""
+    if size < 1000:
+        return f"{size:.0f} bytes"
+    power = min(int(math.log10(size) / 3), 4)
+    return f"{size / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}"
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:

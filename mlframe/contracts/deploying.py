@@ -27,6 +27,7 @@ class Deployment:
         folder: folder of the run's files.
         say: shows one line.
         opener: loads the bundle's pipeline; see `pipeline`.
+        command: the overrides of the run that made the version; empty where the store does not know it.
         blocked: plugins that this run does without; whoever loads the pipeline elsewhere leaves them out too.
         input: rows to score, for a deployer that scores files or tables; None when not given.
         output: where their predictions go, None when not given.
@@ -43,6 +44,7 @@ class Deployment:
     say: Callable[[str], None]
     opener: Callable[[], Any]
     blocked: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     input: str | None = None
     output: str | None = None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlframe import stats
 from mlframe.contracts import Featurizer, Predictions
 from mlframe.errors import BundleError
+from mlframe.pipeline.inputs import conform, restore
 from mlframe.pipeline.learning import Learning, as_predictions, decide
 from mlframe.pipeline.tree import Member, Node, Part, Rows, leaves
 from mlframe.table import Table
@@ -68,6 +69,18 @@ class Pipeline:
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return y_pred (class name or value) and one `p_<class>` a class, a row a row."""
         return decide(self.outputs(frame), self.learning, self.threshold)
+
+    def score(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
+        """Predict rows as they come: types are mended, classes answered as the data spelled them.
+
+        Args:
+            frame: numbered rows with at least the input columns.
+            where: what the rows are called in the text of an error.
+
+        Raises:
+            DataError: columns are missing, or hold values of another type.
+        """
+        return restore(self.predict(conform(frame, self.columns, where)), self.learning)
 
     def predictions(self, table: Table, target: pl.Series, weight: Array, part: PartName) -> Predictions:
         """Predict rows whose truth is known."""
@@ -142,9 +155,9 @@ class Pipeline:
         Raises:
             BundleError: another format, a type that no installed plugin trusts, or a plugin that is not installed.
         """
-        from mlframe.store.bundle import load_skops
+        from mlframe.store.bundle import load_skops, read_json
 
-        record = json.loads((folder / "pipeline.json").read_text(encoding="utf-8"))
+        record = read_json(folder / "pipeline.json")
         if record.get("format") not in (1, FORMAT):
             raise BundleError(
                 f"The pipeline has format {record.get('format')}, this mlframe reads 1 and {FORMAT}",
@@ -157,6 +170,8 @@ class Pipeline:
         for index, entry in enumerate(record["members"]):
             adapter = registry.adapter("model", entry["model"])
             number = entry["featurizer"] if record["format"] == FORMAT else index
+            if not isinstance(number, int | None):  # it becomes part of a file's name
+                raise BundleError("The pipeline's record is no record", value=number, where=str(folder))
             if number is not None and number not in featurizers:
                 path = folder / f"featurizer_{number}.skops"
                 featurizers[number] = featurizer = load_skops(path, trusted)

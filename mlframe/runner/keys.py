@@ -7,10 +7,8 @@ import hashlib
 import importlib.util
 import json
 import platform
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,9 @@ from mlframe.config.schema import entries, pick
 from mlframe.plugins import Plugins
 from mlframe.registry import GROUPS, PLURAL
 from mlframe.runner.order import PlannedStep
+from mlframe.store.requirements import version_of
 
-__all__ = ["code_identity", "component_identity", "digest", "step_key", "version_of"]
+__all__ = ["code_identity", "component_identity", "digest", "step_key"]
 
 
 def digest(value: Any) -> str:
@@ -158,23 +157,3 @@ def _statements(tree: ast.Module) -> Iterator[ast.AST]:
             inner = getattr(node, block, None)
             if isinstance(inner, list):  # of a conditional expression or a lambda it is an expression
                 waiting.extend(inner)
-
-
-@cache
-def version_of(package: str) -> str | None:
-    """Return the version of the distribution that holds a package; None for the standard library."""
-    if package in sys.stdlib_module_names:
-        return None
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return next((found.version for found in metadata.distributions() if _holds(found, package)), None)
-
-
-def _holds(distribution: metadata.Distribution, package: str) -> bool:
-    """Whether a distribution installs a package; its list of files is searched as text, parsing all takes too long."""
-    declared = distribution.read_text("top_level.txt")
-    if declared is not None:
-        return package in declared.split()
-    files = "\n" + (distribution.read_text("RECORD") or "")
-    return f"\n{package}/" in files or f"\n{package}.py," in files

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlframe.contracts import Deployer, Deployment, Step
+from mlframe.errors import UnknownNameError
 from mlframe.steps.load import wanted_version
 
 
@@ -27,9 +28,12 @@ class Deploy(Step):
         context.summary["version"] = reference
 
         def pipeline() -> Any:
-            from mlframe.pipeline import Pipeline
+            from mlframe.pipeline.opening import open_pipeline
 
-            return Pipeline.load(bundle / "pipeline", context.plugins.registry)
+            opened = open_pipeline(bundle, context.plugins.registry, where=reference)
+            for warning in opened.warnings:
+                context.say(warning)
+            return opened.pipeline
 
         order = Deployment(
             name=version["name"],
@@ -42,6 +46,7 @@ class Deploy(Step):
             folder=context.run.folder,
             say=context.say,
             opener=pipeline,
+            command=_made_by(store, version["run_id"]),
             blocked=tuple(r.name for r in context.plugins.records.values() if r.status == "blocked"),
             input=config["input"],
             output=config["output"],
@@ -54,3 +59,11 @@ class Deploy(Step):
         context.say(f"{reference} is deployed; to undo it: {facts['undo']}")
         deployer.attend()
         return {"deployed": context.summary["deployed"]}
+
+
+def _made_by(store: Any, run_id: str) -> tuple[str, ...]:
+    """Return the overrides of a run; none when the version came from another store."""
+    try:
+        return tuple((store.run(run_id)["facts"] or {}).get("command") or ())
+    except UnknownNameError:
+        return ()

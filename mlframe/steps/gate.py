@@ -45,6 +45,7 @@ class Gate(Step):
         if not figures:
             figures, part = figures_of(inputs["scores"]["figures"]), "folds"
         targets = context.config["goal"].get("targets") or {}
+        champion_then = context.store.holder(context.config["name"])
         checks = [target_check(name, wanted, figures.get(name), declared, part) for name, wanted in targets.items()]
         metric = inputs["scores"]["metric"]
         baseline = context.config["goal"].get("baseline")
@@ -71,7 +72,8 @@ class Gate(Step):
                 and context.config["fit"]["threshold"] != "value"
             ):
                 context.say("fit.threshold=value acts where it pays by goal.value, instead of on the likelier class")
-        return {"verdict": {"passed": passed, "part": part, "checks": checks, "value": value}}
+        verdict = {"passed": passed, "part": part, "checks": checks, "value": value, "champion": champion_then}
+        return {"verdict": verdict}
 
     def summarize(self, **given: Any) -> Mapping[str, Any]:
         """Return the verdict."""
@@ -175,7 +177,11 @@ def champion_check(
         then = (json.load(file).get("packages") or {}).get("polars")
     if then != pl.__version__:  # polars promises equal row digests within one version only
         return unable(f"the rows that it learned from were digested by polars {then}, this is {pl.__version__}")
-    seen = np.load(folder / TRAINED_ROWS, allow_pickle=False)
+    # Bundles of older versions of mlframe hold the file themselves.
+    trained = context.store.beside(reference).get(TRAINED_ROWS, folder / TRAINED_ROWS)
+    if not trained.exists():
+        return unable("which rows it learned from is not known here")
+    seen = np.load(trained, allow_pickle=False)
     fresh = ~np.isin(row_digests(held.frame, champion.inputs), seen)
     if fresh.sum() < LEAST_ROWS:
         return unable(f"only {int(fresh.sum())} holdout rows are new to it, fewer than {LEAST_ROWS}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from mlframe.contracts import Step
 from mlframe.errors import ConfigError
-
+from mlframe.pipeline.opening import open_pipeline
+from mlframe.store.bundle import read_json
 
 class Load(Step):
     """Gives `served`: the version's name, and its pipeline."""
@@ -20,15 +20,15 @@ class Load(Step):
 
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
         """Check every digest, then load."""
-        from mlframe.pipeline import Pipeline
-
         version = context.store.version(wanted_version(context.config))
         folder = context.store.open_bundle(version["reference"])
-        pipeline = Pipeline.load(folder / "pipeline", context.plugins.registry)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         context.say(f"{version['reference']}, made by run {version['run_id']}")
+        opened = open_pipeline(folder, context.plugins.registry, where=version["reference"])
+        for warning in opened.warnings:
+            context.say(warning)
+        config = read_json(folder / "config.json")
         context.summary["version"] = version["reference"]
-        return {"served": {"version": version["reference"], "pipeline": pipeline, "config": config}}
+        return {"served": {"version": version["reference"], "pipeline": opened.pipeline, "config": config}}
 
 
 def wanted_version(config: Mapping[str, Any]) -> str:

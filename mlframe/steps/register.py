@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from mlframe.contracts import Step
+from mlframe.errors import MovedError
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.pipeline.scorer import prove, told
 from mlframe.steps.split import unpack
@@ -48,25 +49,54 @@ class Register(Step):
         figures = {"folds": inputs["scores"]["figures"], "holdout": inputs["evaluation"]["figures"]}
         facts = {"passed": verdict["passed"], "metric": inputs["scores"]["metric"], "data": context.keys["rows"]}
         with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
-            write_bundle(Path(folder), context, figures, **inputs)
-            version = context.store.register(name, Path(folder), run_id=context.run.id, figures=figures, facts=facts)
+            bundle, trained = Path(folder, "bundle"), Path(folder, TRAINED_ROWS)
+            bundle.mkdir()
+            write_bundle(bundle, context, figures, **inputs)
+            write_trained_rows(trained, **inputs)
+            version = context.store.register(
+                name,
+                bundle,
+                run_id=context.run.id,
+                figures=figures,
+                facts=facts,
+                beside={TRAINED_ROWS: trained},
+            )
         context.summary["version"] = version
         context.say(f"fast path: {context.summary['fast']}")
         level = context.config.get("level") or {}
         if not verdict["passed"]:
             context.say(f"{version}: the gate says no, it is not for promotion")
         elif level.get("promote") == "gate":
-            evidence = {"run": context.run.id, "checks": verdict["checks"]}
-            context.store.promote(
-                version, who="gate", why=f"passed the gate at level {level['name']}", evidence=evidence
-            )
-            context.summary["promoted"] = version
-            context.say(f"{version} is the champion now")
+            self._promote(context, version, verdict)
         else:
             context.summary["promote"] = f"python -m mlframe promote {version}"
         for tracker in context.trackers:
             tracker.bundle(version, context.store.open_bundle(version))
         return {"version": version}
+
+    def _promote(self, context: Any, version: str, verdict: Mapping[str, Any]) -> None:
+        """Make the version the champion, unless the champion that the gate has asked is none any more."""
+        evidence = {"run": context.run.id, "checks": verdict["checks"]}
+        why = f"passed the gate at level {context.config['level']['name']}"
+        try:
+            context.store.promote(version, who="gate", why=why, evidence=evidence, expected=verdict["champion"])
+        except MovedError as error:
+            context.say(f"not promoted: {error.what}; the gate has not compared {version} with that")
+            context.summary["promote"] = f"python -m mlframe promote {version}"
+            return
+        context.summary["promoted"] = version
+        context.say(f"{version} is the champion now")
+
+
+def write_trained_rows(path: Path, **inputs: Any) -> None:
+    """Write a digest of each development row, by which the gate tells rows that a champion has learned from.
+
+    No prediction needs it, its size is that of the data, and it tells whoever has it whether a given row was among the
+    data: it is kept beside the bundle and goes where versions go, never to a server.
+    """
+    table: Table = inputs["labelled"]
+    rows = table.frame[unpack(inputs["split"]).development]
+    np.save(path, row_digests(rows, inputs["pipeline"].inputs), allow_pickle=False)
 
 
 def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **inputs: Any) -> None:
@@ -81,7 +111,6 @@ def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **input
     (folder / "pipeline").mkdir()
     pipeline.save(folder / "pipeline")
     development = table.take(cut.development)
-    np.save(folder / TRAINED_ROWS, row_digests(development.frame, pipeline.inputs), allow_pickle=False)
     _json(folder / "config.json", context.unresolved)
     _json(folder / "environment.json", {key: context.run.facts.get(key) for key in ("packages", "machine")})
     _json(folder / "figures.json", figures)
@@ -182,7 +211,7 @@ def who() -> str:
 
 def _plugins(context: Any, pipeline: Pipeline) -> list[dict[str, Any]]:
     """Return the distributions that a serving process must have, with versions."""
-    from mlframe.runner.keys import version_of
+    from mlframe.store.requirements import version_of
 
     registry = context.plugins.registry
     items = [registry.get("model", model) for model in sorted({member.model for member in pipeline.members})]

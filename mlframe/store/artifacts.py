@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from mlframe.errors import StoreError
 from mlframe.store import metadata as db
@@ -85,20 +84,10 @@ class Artifacts:
         if codec.bulky and FRAME in files:
             self._remember(value, *files[FRAME])
         entry = ArtifactEntry(key, step, kind, name, files, db.now())
-        for _ in range(5):
-            try:
-                superseded = self._record(entry)
-            except IntegrityError:  # another process has just saved this key; ours replaces it
-                continue
-            for address in superseded:
-                if address.startswith(UNIQUE):  # nothing else can refer to it, and it is large
-                    self._objects.delete(address)
-            return entry
-        raise StoreError(
-            f"{name!r} of step {step!r} is being saved by too many processes at once",
-            where=self._database.where,
-            hint="run the command again",
-        )
+        for address in self._record(entry):
+            if address.startswith(UNIQUE):  # nothing else can refer to it, and it is large
+                self._objects.delete(address)
+        return entry
 
     def _link(self, codec: Codec, value: Any, folder: Path) -> None:
         """Put a hard link where a frame would be written that this process has saved: steps hand rows on unchanged."""
@@ -129,6 +118,7 @@ class Artifacts:
         key = entry.key
         old = sa.select(db.artifact_files.c.address).where(db.artifact_files.c.key == key)
         with self._database.write(f"saving {entry.name!r} of step {entry.step!r}") as connection:
+            db.lock_key(connection, key)
             superseded = list(connection.execute(old).scalars())
             connection.execute(db.artifacts.delete().where(db.artifacts.c.key == key))
             connection.execute(

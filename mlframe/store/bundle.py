@@ -13,17 +13,25 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from mlframe.errors import BundleError
+from mlframe.store.archives import PICKLES, check_archive, check_name, pickle_found
 from mlframe.store.objects import digest_of
 
-__all__ = ["FORMAT", "MANIFEST", "dump_skops", "kept_skops", "load_skops", "read_manifest", "write_manifest"]
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "check_skops",
+    "dump_skops",
+    "kept_skops",
+    "load_skops",
+    "read_json",
+    "read_manifest",
+    "write_manifest",
+]
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 
-_PICKLES = {".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"}
-_MANIFEST_LIMIT = 16 << 20
-_UNPACKED_FREE = 64 << 20
-_UNPACKED_RATIO = 100
+_JSON_LIMIT = 64 << 20
 
 
 def write_manifest(
@@ -50,7 +58,7 @@ def write_manifest(
         raise BundleError(f"The manifest has keys of its own: {', '.join(clash)}", where=str(folder))
     listed: dict[str, dict[str, Any]] = {}
     for file in sorted(set(files)):
-        path = folder / _safe(file, folder)
+        path = folder / check_name(file, folder)
         listed[file] = {}
         if path.is_file():
             listed[file] = {"size": path.stat().st_size, "sha256": digest_of(path)}
@@ -75,10 +83,8 @@ def read_manifest(folder: Path, *, verify: bool = True) -> dict[str, Any]:
         raise BundleError(
             "This folder is no bundle: it has no manifest.json", where=str(folder), hint="name a registered version"
         )
-    if path.stat().st_size > _MANIFEST_LIMIT:
-        raise BundleError("The bundle's manifest is too large to be one", value=path.stat().st_size, where=str(path))
+    manifest = read_json(path)
     try:
-        manifest = json.loads(path.read_bytes())
         found = manifest["format"]
         if found != FORMAT:
             raise BundleError(
@@ -87,7 +93,7 @@ def read_manifest(folder: Path, *, verify: bool = True) -> dict[str, Any]:
                 hint="install the mlframe that made it, or train again",
             )
         listed = {str(file): (str(item["sha256"]), int(item["size"])) for file, item in manifest["files"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, BundleError):
             raise
         raise BundleError(
@@ -96,7 +102,7 @@ def read_manifest(folder: Path, *, verify: bool = True) -> dict[str, Any]:
             hint="train again",
         ) from error
     for file in listed:
-        _safe(file, folder)
+        check_name(file, folder)
     _check_folder(folder, listed)
     for file, (digest, size) in listed.items():
         target = folder / PurePosixPath(file)
@@ -108,6 +114,31 @@ def read_manifest(folder: Path, *, verify: bool = True) -> dict[str, Any]:
                 hint="do not use it; roll back to another version, or train and promote again",
             )
     return dict(manifest)
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file of a bundle says.
+
+    Raises:
+        BundleError: it is absent, absurdly large, nested without end, or no JSON.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _JSON_LIMIT:
+            raise BundleError(
+                f"The bundle's file {path.name!r} has {size:,} bytes; more than {_JSON_LIMIT:,} are not read",
+                where=str(path),
+                hint="do not use it; such a file is made to exhaust memory",
+            )
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(
+            f"The bundle's file {path.name!r} cannot be read ({type(error).__name__}: {error})",
+            where=str(path),
+            hint="do not use it; name another version, or train again",
+        ) from error
 
 
 def dump_skops(obj: Any, path: Path | BinaryIO) -> None:
@@ -164,6 +195,29 @@ def kept_skops(fitted: Any) -> bytes:
     return data
 
 
+def check_skops(path: Path, trusted: Collection[str]) -> bytes:
+    """Return the bytes of what `dump_skops` saved, if it may be loaded; nothing in it is imported or built.
+
+    Args:
+        path: the file; its digest should have been checked.
+        trusted: full names of types trusted beside skops' own list.
+
+    Raises:
+        BundleError: types that are not trusted, a damaged file, or one that unpacks to an absurd size.
+    """
+    import skops.io
+
+    data = path.read_bytes()  # what is checked is what is loaded
+    check_archive(data, path)
+    try:
+        unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
+    except Exception as error:  # a stranger's file may make the reader fail in any way
+        raise _unreadable(path, error) from error
+    if unknown:
+        raise _untrusted(unknown, path)
+    return data
+
+
 def load_skops(path: Path, trusted: Collection[str]) -> Any:
     """Load what `dump_skops` saved, if every type in it is trusted.
 
@@ -175,20 +229,14 @@ def load_skops(path: Path, trusted: Collection[str]) -> Any:
         The object.
 
     Raises:
-        BundleError: types that are not trusted, a damaged file, or one that unpacks to an absurd size.
+        BundleError: what `check_skops` refuses, or a library is missing or too different.
     """
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    data = path.read_bytes()  # what is checked is what is loaded
-    _check_zip(data, path)
+    data = check_skops(path, trusted)
     try:
-        unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(trusted))
-        if unknown:
-            raise _untrusted(unknown, path)
         return skops.io.loads(data, trusted=sorted(trusted))
-    except BundleError:
-        raise
     except UntrustedTypesFoundException as error:
         raise BundleError(f"The bundle's file {path.name!r} holds untrusted types: {error}", where=str(path)) from error
     except ImportError as error:
@@ -197,12 +245,8 @@ def load_skops(path: Path, trusted: Collection[str]) -> Any:
             where=str(path),
             hint="install the plugin that the model was trained with",
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile, EOFError) as error:
-        raise BundleError(
-            f"The bundle's file {path.name!r} cannot be read ({type(error).__name__}: {error})",
-            where=str(path),
-            hint="check that the installed versions are those that the bundle's manifest names, or train again",
-        ) from error
+    except Exception as error:  # trusted types are built from what the file says, and may fail in any way
+        raise _unreadable(path, error) from error
 
 
 def _numbered(node: Any, ids: dict[int, int], files: dict[str, str]) -> Any:
@@ -231,25 +275,6 @@ def _undated(data: bytes) -> bytes:
         for member in source.namelist():
             target.writestr(zipfile.ZipInfo(member), source.read(member), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
-
-
-def _check_zip(data: bytes, path: Path) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as file:
-            members = file.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise BundleError(f"The bundle's file {path.name!r} is damaged ({error})", where=str(path)) from error
-    size = sum(member.file_size for member in members)
-    if size > _UNPACKED_FREE + _UNPACKED_RATIO * len(data):
-        raise BundleError(
-            f"The bundle's file {path.name!r} would unpack from {len(data)} to {size} bytes",
-            where=str(path),
-            hint="do not use it; such a file is made to exhaust memory",
-        )
-    for member in members:
-        _safe(member.filename, path)
-        if PurePosixPath(member.filename).suffix.lower() in _PICKLES:
-            raise _pickle(member.filename, path)
 
 
 def _check_folder(folder: Path, listed: Collection[str]) -> None:
@@ -284,30 +309,19 @@ def _refuse_pickle(path: Path, relative: str, folder: Path) -> None:
     with path.open("rb") as file:
         head = file.read(2)
     # Protocols 2 and later begin with the byte 80 and their number.
-    if any(suffix.lower() in _PICKLES for suffix in path.suffixes) or (head[:1] == b"\x80" and head[1:] in _PROTOCOLS):
-        raise _pickle(relative, folder)
+    if any(suffix.lower() in PICKLES for suffix in path.suffixes) or (head[:1] == b"\x80" and head[1:] in _PROTOCOLS):
+        raise pickle_found(relative, folder)
 
 
 _PROTOCOLS = tuple(bytes([number]) for number in range(2, 6))
 
 
-def _pickle(name: str, place: Path) -> BundleError:
+def _unreadable(path: Path, error: Exception) -> BundleError:
     return BundleError(
-        f"The bundle holds a pickle, {name!r}, which could run any code when it is read",
-        where=str(place),
-        hint="bundles hold skops, JSON, Arrow and a library's own formats; do not use this one",
+        f"The bundle's file {path.name!r} cannot be read ({type(error).__name__}: {error})",
+        where=str(path),
+        hint="check that the installed versions are those that the bundle's manifest names, or train again",
     )
-
-
-def _safe(name: str, place: Path) -> PurePosixPath:
-    parts = name.split("/")
-    if not name or "\\" in name or "\0" in name or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
-        raise BundleError(
-            f"The bundle names {name!r}, which does not lie inside it",
-            where=str(place),
-            hint="do not use it; name a registered version, or train again",
-        )
-    return PurePosixPath(name)
 
 
 def _untrusted(types: list[str], path: Path) -> BundleError:

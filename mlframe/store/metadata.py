@@ -22,10 +22,12 @@ from mlframe.store.guard import guarded
 __all__ = ["SCHEMA_VERSION", "Database", "now", "to_json"]
 
 SCHEMA_VERSION = 3
-"""Version of the tables below; a change that older code cannot read raises it.
+"""Version of the tables below. Any change of them raises it and adds a revision in `migrations/versions/`.
 
 Version 2 added sweeps and their jobs, version 3 servers and API keys.
 """
+
+UPGRADE = "python -m mlframe store upgrade"
 
 TABLES = sa.MetaData()
 _moment = sa.String(40)
@@ -35,6 +37,11 @@ meta = sa.Table(
     TABLES,
     sa.Column("key", sa.String(40), primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
+)
+revision = sa.Table(  # Alembic's own table; stores that were made before it was used have none until they are upgraded
+    "mlframe_revision",
+    TABLES,
+    sa.Column("version_num", sa.String(32), primary_key=True),
 )
 runs = sa.Table(
     "mlframe_runs",
@@ -263,24 +270,43 @@ class Database:
         Raises:
             StoreError: there is no store and none may be made, or it comes from another version of mlframe.
         """
-        file = Path(self.url.database) if self._sqlite and self.url.database else None
-        if file is not None and not file.exists() and not create:
-            raise _absent(self.where)
-        with self.read("opening the store") as connection:
-            found = _schema_version(connection)
+        found = self.schema()
         if found is None:
             if not create:
-                raise _absent(self.where)
+                raise absent(self.where)
             found = self._create()
         if found < SCHEMA_VERSION:
-            found = self._upgrade()
-        if found > SCHEMA_VERSION:
+            raise StoreError(
+                f"The store was made by an older mlframe: its schema is version {found}, this mlframe works with "
+                f"version {SCHEMA_VERSION}",
+                where=self.where,
+                hint=f"'{UPGRADE}' (with the same store.root and store.url) brings it up to date and keeps a backup; "
+                "older versions of mlframe cannot open it afterwards",
+            )
+
+    def schema(self) -> int | None:
+        """Return the version of the tables, None when there is no store.
+
+        Raises:
+            StoreError: it is newer than ours.
+        """
+        if self.file is not None and not self.file.exists():
+            return None
+        with self.read("opening the store") as connection:
+            found = schema_version(connection)
+        if found is not None and found > SCHEMA_VERSION:
             raise StoreError(
                 f"The store was made by a newer mlframe: its schema is version {found}, this mlframe knows "
                 f"version {SCHEMA_VERSION}",
                 where=self.where,
-                hint="upgrade mlframe, or choose another store with 'store.root'",
+                hint="install a newer mlframe, or choose another store with 'store.root'",
             )
+        return found
+
+    @property
+    def file(self) -> Path | None:
+        """The database's file, None where a server keeps it."""
+        return Path(self.url.database) if self._sqlite and self.url.database else None
 
     @contextmanager
     def read(self, what: str) -> Iterator[sa.Connection]:
@@ -325,29 +351,22 @@ class Database:
         if self._sqlite:
             self._switch_to_wal()
         with self.write("making the store", durable=True) as connection:
-            if not self._sqlite:  # CREATE TABLE IF NOT EXISTS is no protection against a simultaneous one
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7710021)"))
-            found = _schema_version(connection)
+            lock_tables(connection)
+            found = schema_version(connection)
             if found is None:
                 TABLES.create_all(connection)
                 connection.execute(meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+                connection.execute(revision.insert().values(version_num=str(SCHEMA_VERSION)))
                 found = SCHEMA_VERSION
-        return found
-
-    def _upgrade(self) -> int:
-        """Add the tables that a store of an older mlframe lacks; what is in it stays as it is."""
-        with self.write("bringing the store up to date", durable=True) as connection:
-            TABLES.create_all(connection)
-            found = max(_schema_version(connection) or 0, SCHEMA_VERSION)
-            connection.execute(meta.update().where(meta.c.key == "schema").values(value=str(found)))
         return found
 
     def _switch_to_wal(self) -> None:
         """Let readers and one writer work at once; the switch itself does not wait for locks, so we do."""
         deadline = time.monotonic() + self.timeout
         while True:
-            raw = self._engine.raw_connection()
+            raw = None
             try:
+                raw = self._engine.raw_connection()
                 raw.cursor().execute("PRAGMA journal_mode = WAL")
                 return
             except Exception as error:
@@ -355,7 +374,8 @@ class Database:
                     with guarded("making the store", self.where):
                         raise OperationalError("PRAGMA journal_mode = WAL", None, error) from error
             finally:
-                raw.close()
+                if raw is not None:
+                    raw.close()
             time.sleep(0.02)
 
 
@@ -370,14 +390,28 @@ def lock_objects(connection: sa.Connection) -> None:
     connection.execute(sa.select(meta).where(meta.c.key == "schema").with_for_update())
 
 
-def _schema_version(connection: sa.Connection) -> int | None:
+def lock_key(connection: sa.Connection, key: str) -> None:
+    """Let one transaction at a time replace what has a key; SQLite's writers are apart anyway."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(7710022, sa.func.hashtext(key))))
+
+
+def lock_tables(connection: sa.Connection) -> None:
+    """Keep apart those who make or change tables; CREATE TABLE IF NOT EXISTS is no protection on PostgreSQL."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(7710021)"))
+
+
+def schema_version(connection: sa.Connection) -> int | None:
+    """Return the version of the tables, None when there are none."""
     if not sa.inspect(connection).has_table(meta.name):
         return None
     value = connection.execute(sa.select(meta.c.value).where(meta.c.key == "schema")).scalar()
     return None if value is None else int(value)
 
 
-def _absent(where: str) -> StoreError:
+def absent(where: str) -> StoreError:
+    """Return the error of who wants a store where there is none."""
     return StoreError(
         "There is no store here", where=where, hint="train a model first, or name the store with 'store.root'"
     )

@@ -15,10 +15,12 @@ import socket
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from mlframe.errors import StoreError
 
 __all__ = [
     "LocalObjects",
@@ -112,6 +114,10 @@ class Objects(ABC):
         """
 
     @abstractmethod
+    def has(self, address: str, size: int) -> bool:
+        """Tell whether the file is there for everyone who uses the store; its bytes are not read."""
+
+    @abstractmethod
     def describe(self, address: str) -> str:
         """Say what lies at an address now, for the text of an error."""
 
@@ -122,6 +128,10 @@ class Objects(ABC):
     @abstractmethod
     def addresses(self, older_than: float) -> Iterator[str]:
         """Yield the addresses of files that were put more than `older_than` seconds ago."""
+
+    @abstractmethod
+    def orphans(self, known: Collection[str], older_than: float) -> Iterator[tuple[str, int]]:
+        """Yield address and size of files that are not known and were put more than `older_than` seconds ago."""
 
     @abstractmethod
     @contextmanager
@@ -193,6 +203,10 @@ class LocalObjects(Objects):
             return None
         return path
 
+    def has(self, address: str, size: int) -> bool:
+        """Tell whether the file is there."""
+        return self.fetch(address, size, verify=False) is not None
+
     def describe(self, address: str) -> str:
         """Say what lies at an address now."""
         path = self.path(address)
@@ -211,6 +225,12 @@ class LocalObjects(Objects):
             for entry in os.scandir(folder):
                 if entry.stat().st_ctime < latest:
                     yield entry.name
+
+    def orphans(self, known: Collection[str], older_than: float) -> Iterator[tuple[str, int]]:
+        """Yield address and size of files that are old enough and not known."""
+        for address in self.addresses(older_than):
+            if address not in known:
+                yield address, self.path(address).stat().st_size
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -251,20 +271,24 @@ class RemoteObjects(Objects):
         address, size = self.local.put(path, address=address, durable=durable)
         target = self._path(address)
         temporary = f"{self.root}/.tmp/{uuid.uuid4().hex}"
-        for folder in (f"{self.root}/.tmp", target.rpartition("/")[0]):
-            self.filesystem.makedirs(folder, exist_ok=True)
-        self.filesystem.put_file(str(self.local.path(address)), temporary)
-        self.filesystem.mv(temporary, target)
+        with self._reached():
+            for folder in (f"{self.root}/.tmp", target.rpartition("/")[0]):
+                self.filesystem.makedirs(folder, exist_ok=True)
+            self.filesystem.put_file(str(self.local.path(address)), temporary)
+            self.filesystem.mv(temporary, target)
         return address, size
 
     def fetch(self, address: str, size: int, *, verify: bool = True) -> Path | None:
         """Return the local copy, downloaded when there is none; what was downloaded is always compared."""
         path = self.local.fetch(address, size, verify=verify)
-        if path is not None or not self.filesystem.exists(self._path(address)):
+        if path is not None:
             return path
         with self.local.scratch() as folder:
             copy = folder / "object"
-            self.filesystem.get_file(self._path(address), str(copy))
+            with self._reached():
+                if not self.filesystem.exists(self._path(address)):
+                    return None
+                self.filesystem.get_file(self._path(address), str(copy))
             if copy.stat().st_size != size:
                 return None
             if not address.startswith(UNIQUE) and digest_of(copy) != address:
@@ -272,23 +296,58 @@ class RemoteObjects(Objects):
             self.local.put(copy, address=address)
         return self.local.path(address)
 
+    def has(self, address: str, size: int) -> bool:
+        """Tell whether the file is at the remote address; a local copy is no use to others."""
+        with self._reached():
+            path = self._path(address)
+            return bool(self.filesystem.exists(path) and self.filesystem.size(path) == size)
+
     def describe(self, address: str) -> str:
         """Say what lies in the local copies and at the remote address now."""
-        there = "a file" if self.filesystem.exists(self._path(address)) else "no file"
+        with self._reached():
+            there = "a file" if self.filesystem.exists(self._path(address)) else "no file"
         return f"{self.local.describe(address)} in the local copies, {there} at {self._path(address)}"
 
     def delete(self, address: str) -> None:
         """Remove the file and its local copy."""
         self.local.delete(address)
-        if self.filesystem.exists(self._path(address)):
-            self.filesystem.rm_file(self._path(address))
+        with self._reached():
+            if self.filesystem.exists(self._path(address)):
+                self.filesystem.rm_file(self._path(address))
 
     def addresses(self, older_than: float) -> Iterator[str]:
-        """Yield addresses by their local copies' age.
-
-        Only files that this machine put or used are seen: the clocks of object stores are not ours to compare with.
-        """
+        """Yield the addresses of local copies by their age: what this machine put there or used."""
         return self.local.addresses(older_than)
+
+    def orphans(self, known: Collection[str], older_than: float) -> Iterator[tuple[str, int]]:
+        """Yield address and size of what lies at the remote address; its age is told by its own clock, not by ours."""
+        with self._reached():
+            mark = f"{self.root}/.tmp/clock-{uuid.uuid4().hex}"
+            self.filesystem.makedirs(f"{self.root}/.tmp", exist_ok=True)
+            self.filesystem.pipe_file(mark, b"")
+            latest = self.filesystem.modified(mark).timestamp() - older_than
+            self.filesystem.rm_file(mark)
+            listed = self.filesystem.find(self.root, detail=True)
+            for path, record in listed.items():
+                address = path.rpartition("/")[2]
+                if not path.endswith(self._path(address)) or address in known:
+                    continue
+                if self.filesystem.modified(path).timestamp() < latest:
+                    yield address, int(record["size"])
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Turn what clients of object stores raise into an error that says what to look at."""
+        try:
+            yield
+        except OSError:  # told by whoever knows what was being done
+            raise
+        except Exception as error:
+            raise StoreError(
+                f"The store's files cannot be reached ({type(error).__name__}: {error})",
+                where=self.root,
+                hint="check 'store.root', the network, and the credentials that its client library reads",
+            ) from error
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlframe.errors import StoreError
 from mlframe.store.artifacts import ArtifactEntry, Artifacts
@@ -21,6 +21,10 @@ from mlframe.store.runs import Runs
 from mlframe.store.servers import Servers
 from mlframe.store.sweeps import Sweeps
 from mlframe.store.versions import ANY, CHAMPION, Versions
+
+if TYPE_CHECKING:
+    from mlframe.store.garbage import Garbage
+    from mlframe.store.upgrade import Upgraded
 
 __all__ = ["Store"]
 
@@ -45,6 +49,7 @@ class Store:
         self.root = root or str(folder)
         self.url = url
         self._database = database
+        self._objects = objects
         self._codecs = Codecs()
         self._artifacts = Artifacts(database, objects, self._codecs)
         self._runs = Runs(database)
@@ -65,18 +70,11 @@ class Store:
             timeout: seconds to wait for another process's lock.
 
         Raises:
-            StoreError: there is no store, it cannot be read or written, it is locked, or it is from a newer mlframe.
+            StoreError: there is no store, it cannot be read or written, it is locked, or it is from another mlframe
+                (`upgrade` brings an older one up to date).
         """
         root = str(root)
-        remote = "://" in root and not root.startswith(("file://", "local://"))
-        folder = _cache_folder(root) if remote else Path(root.partition("://")[2] or root).expanduser().absolute()
-        if remote and url is None:
-            raise StoreError(
-                "A store at a remote address needs a database server for its tables",
-                value=root,
-                where="store.root",
-                hint="set 'store.url', such as postgresql+psycopg://user@host/name",
-            )
+        folder, remote = _local_folder(root, url)
         if not create and not folder.is_dir() and not remote:
             raise StoreError(
                 "There is no store here", where=str(folder), hint="train a model first, or name it with 'store.root'"
@@ -94,9 +92,36 @@ class Store:
             database.close()
             raise
 
+    @staticmethod
+    def upgrade(root: str, url: str | None = None, *, saved: bool = False, timeout: float = 10.0) -> Upgraded:
+        """Bring the tables of a store from an older mlframe up to date, after a backup.
+
+        Args:
+            root: as in `open`.
+            url: as in `open`.
+            saved: whether the caller has a backup; else one is made in the folder `backups` of the store.
+            timeout: seconds to wait for another process's lock.
+
+        Raises:
+            StoreError: there is no store, it is from a newer mlframe, or no backup could be made.
+        """
+        from mlframe.store.upgrade import upgrade
+
+        folder, _ = _local_folder(str(root), url)
+        database = Database(url or f"sqlite:///{folder / 'mlframe.db'}", timeout=timeout)
+        try:
+            return upgrade(database, folder / "backups", saved=saved)
+        finally:
+            database.close()
+
     def close(self) -> None:
         """Close the connections; the store may not be used afterwards."""
         self._database.close()
+
+    @property
+    def where(self) -> str:
+        """Address of the tables, without a password: how the store is called in texts."""
+        return self._database.where
 
     def __enter__(self) -> Store:
         return self
@@ -309,7 +334,15 @@ class Store:
     # -------------------------------------------------------------------------------------------------- versions
 
     def register(
-        self, name: str, folder: Path, *, run_id: str, figures: Mapping[str, Any], facts: Mapping[str, Any]
+        self,
+        name: str,
+        folder: Path,
+        *,
+        run_id: str,
+        figures: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        beside: Mapping[str, Path] | None = None,
+        once: bool = False,
     ) -> str:
         """Keep a bundle for good and give it the next number.
 
@@ -319,15 +352,20 @@ class Store:
             run_id: run that made it.
             figures: figures that judge it (plain JSON values).
             facts: data fingerprint, environment and what else describes it.
+            beside: files that are kept with the version, by name, and that no prediction needs.
+            once: whether to refuse a bundle that is a version of this name already.
 
         Returns:
             The version's reference, such as `email/7`.
 
         Raises:
             BundleError: the folder is not what its manifest says.
+            StoreError: with `once`, the bundle is there already.
         """
         with guarded(f"registering a version of {name!r}", self._database.where):
-            return self._versions.register(name, Path(folder), run_id=run_id, figures=figures, facts=facts)
+            return self._versions.register(
+                name, Path(folder), run_id=run_id, figures=figures, facts=facts, beside=beside or {}, once=once
+            )
 
     def versions(self, name: str | None = None) -> list[dict[str, Any]]:
         """Return versions by name and number: name, number, reference, aliases, run_id, created, figures, facts."""
@@ -359,6 +397,20 @@ class Store:
         with guarded(f"opening {reference}", self._database.where):
             return self._versions.open(reference)
 
+    def beside(self, reference: str) -> dict[str, Path]:
+        """Return the files that are kept beside a version's bundle, by name; their digests are checked first.
+
+        Raises:
+            BundleError: a file is missing or changed.
+            UnknownNameError: there is no such version.
+        """
+        with guarded(f"opening {reference}", self._database.where):
+            return self._versions.beside(reference)
+
+    def holder(self, name: str, alias: str = CHAMPION) -> str | None:
+        """Return the version that an alias points at, None when it points at nothing."""
+        return self._versions.holder(name, alias)
+
     def promote(
         self,
         reference: str,
@@ -383,11 +435,11 @@ class Store:
             The entry of the log: name, alias, action, from, to, when, who, why, evidence.
 
         Raises:
-            StoreError: the alias does not point at `expected`.
+            MovedError: the alias does not point at `expected`.
         """
         return self._versions.promote(reference, alias=alias, who=who, why=why, evidence=evidence, expected=expected)
 
-    def rollback(self, name: str, *, alias: str = CHAMPION, who: str, why: str) -> dict[str, Any]:
+    def rollback(self, name: str, *, alias: str = CHAMPION, who: str, why: str, expected: Any = ANY) -> dict[str, Any]:
         """Point an alias at what it was promoted to before, and log it; each call goes one promotion further back.
 
         Returns:
@@ -395,13 +447,31 @@ class Store:
 
         Raises:
             StoreError: there is nothing to go back to.
+            MovedError: the alias does not point at `expected`, see `promote`.
             UnknownNameError: there is no such model or alias.
         """
-        return self._versions.rollback(name, alias=alias, who=who, why=why)
+        return self._versions.rollback(name, alias=alias, who=who, why=why, expected=expected)
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """Return every move of a model's aliases, the first one first; the log is only ever added to."""
         return self._versions.history(name)
+
+    def garbage(self, *, keep: int, run_days: int | None = None, delete: bool = False) -> Garbage:
+        """Find versions, files and old runs' folders that nothing needs, and remove them if asked to.
+
+        Args:
+            keep: how many of each model's newest versions stay whatever happens.
+            run_days: age from which folders of runs count; None leaves them alone.
+            delete: whether to remove what is found.
+
+        Returns:
+            What was found, or removed, and why the other versions stay.
+        """
+        from mlframe.store import garbage
+
+        act = garbage.collect if delete else garbage.find
+        with guarded("removing what nothing needs", self._database.where):
+            return act(self, self._database, self._objects, keep=keep, days=run_days)
 
     # ------------------------------------------------------------------------------------------------------ keys
 
@@ -442,6 +512,21 @@ class Store:
         return bytes.fromhex(self._database.fixed("pii_salt", secrets.token_hex(32)))
 
 
+def _local_folder(root: str, url: str | None) -> tuple[Path, bool]:
+    """Return the local folder of a root, and whether the root is a remote address."""
+    remote = "://" in root and not root.startswith(("file://", "local://"))
+    if remote and url is None:
+        raise StoreError(
+            "A store at a remote address needs a database server for its tables",
+            value=root,
+            where="store.root",
+            hint="set 'store.url', such as postgresql+psycopg://user@host/name",
+        )
+    if remote:
+        return _cache_folder(root), True
+    return Path(root.partition("://")[2] or root).expanduser().absolute(), False
+
+
 def _cache_folder(root: str) -> Path:
     base = os.environ.get("MLFRAME_CACHE")
     folder = Path(base) if base else Path.home() / ".cache" / "mlframe"
@@ -452,7 +537,7 @@ def _remote(root: str, local: LocalObjects) -> RemoteObjects:
     import fsspec
 
     try:
-        filesystem, path = fsspec.core.url_to_fs(f"{root.rstrip('/')}/objects")
+        filesystem, path = fsspec.core.url_to_fs(f"{root.rstrip('/')}/objects", use_listings_cache=False)
     except (ImportError, ValueError) as error:
         raise StoreError(
             f"The store's address cannot be used: {error}",

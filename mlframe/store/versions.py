@@ -11,18 +11,21 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mlframe.errors import BundleError, ConfigError, StoreError, UnknownNameError, near_matches
+from mlframe.errors import BundleError, ConfigError, MovedError, StoreError, UnknownNameError, near_matches
 from mlframe.store import metadata as db
 from mlframe.store.bundle import MANIFEST, read_manifest
 from mlframe.store.folders import open_folder
 from mlframe.store.objects import Objects, digest_of
 
-__all__ = ["ANY", "CHAMPION", "Versions"]
+__all__ = ["ANY", "BESIDE", "CHAMPION", "Versions"]
 
 CHAMPION = "champion"
 
 ANY: Final = object()
 """Stands for "whatever the alias points at now"."""
+
+BESIDE = "beside/"
+"""How files of a version are called that are kept with it and are no part of its bundle."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _REFERENCE = re.compile(r"(?P<name>[^/@]+)(?:/(?P<number>[0-9]{1,9})|@(?P<alias>[^/@]+))?")
@@ -41,19 +44,31 @@ class Versions:
         self._objects = objects
 
     def register(
-        self, name: str, folder: Path, *, run_id: str, figures: Mapping[str, Any], facts: Mapping[str, Any]
+        self,
+        name: str,
+        folder: Path,
+        *,
+        run_id: str,
+        figures: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        beside: Mapping[str, Path],
+        once: bool,
     ) -> str:
         """Keep the files of a bundle for good and give them the name's next number."""
         _check_name("name of a model", name, where="name")
         manifest = read_manifest(folder)
-        expected = {file: record["sha256"] for file, record in manifest["files"].items()}
-        expected[MANIFEST] = digest_of(folder / MANIFEST)
-        files = self._put(folder, expected)
+        expected = {file: (folder / PurePosixPath(file), item["sha256"]) for file, item in manifest["files"].items()}
+        expected[MANIFEST] = (folder / MANIFEST, digest_of(folder / MANIFEST))
+        expected |= {f"{BESIDE}{file}": (path, digest_of(path)) for file, path in beside.items()}
+        files = self._put(expected)
         with self._database.write(f"registering a version of {name!r}", durable=True) as connection:
             db.lock_objects(connection)
-            if any(self._objects.fetch(at, size, verify=False) is None for at, size in files.values()):
-                files = self._put(folder, expected)  # evicted since, as nothing referred to them yet
+            if not all(self._objects.has(at, size) for at, size in files.values()):
+                files = self._put(expected)  # evicted since, as nothing referred to them yet
             db.insert_missing(connection, db.names, name=name, last=0)
+            _lock_name(connection, name)
+            if once:
+                _check_new(connection, name, expected[MANIFEST][1], where=self._database.where)
             take = db.names.update().where(db.names.c.name == name).values(last=db.names.c.last + 1)
             number = connection.execute(take.returning(db.names.c.last)).scalar_one()
             own = {"name": name, "number": number}
@@ -101,14 +116,27 @@ class Versions:
         version = self.one(reference)
         paths, addresses = {}, {}
         for file, record in version["files"].items():
-            digest = record["sha256"]
-            path = self._objects.fetch(digest, record["size"])
-            if path is None:
-                raise self._damaged(version["reference"], file, digest, record["size"])
-            paths[file], addresses[file] = path, digest
+            if not file.startswith(BESIDE):
+                paths[file] = self._fetch(version["reference"], file, record)
+                addresses[file] = record["sha256"]
         folder = open_folder(paths, addresses, self._objects)
         read_manifest(folder, verify=False)
         return folder
+
+    def beside(self, reference: str) -> dict[str, Path]:
+        """Return the files that were kept beside the bundle of a version, each of which has been verified first."""
+        version = self.one(reference)
+        return {
+            file.removeprefix(BESIDE): self._fetch(version["reference"], file, record)
+            for file, record in version["files"].items()
+            if file.startswith(BESIDE)
+        }
+
+    def holder(self, name: str, alias: str) -> str | None:
+        """Return the version that an alias points at, None when it points at nothing."""
+        with self._database.read("reading an alias") as connection:
+            found = _pointer(connection, name, alias)
+        return None if found is None else f"{name}/{found}"
 
     def promote(
         self, reference: str, *, alias: str, who: str, why: str, evidence: Mapping[str, Any], expected: Any
@@ -118,24 +146,19 @@ class Versions:
         with self._database.write(f"promoting {reference}", durable=True) as connection:
             name, after = self._resolve(connection, reference)
             _lock_name(connection, name)
+            self._resolve(connection, f"{name}/{after}")  # it may have been removed while we waited
             before = _pointer(connection, name, alias)
-            at = None if before is None else f"{name}/{before}"
-            if expected is not ANY and expected != at:
-                raise StoreError(
-                    f"{name}@{alias} has been moved meanwhile: it points at {at or 'nothing'}, not at "
-                    f"{expected or 'nothing'}",
-                    where=self._database.where,
-                    hint=f"look at 'mlframe history {name}' and decide again",
-                )
+            self._check_unmoved(name, alias, before, expected)
             return _move(connection, name, alias, "promote", before, after, who, why, evidence)
 
-    def rollback(self, name: str, *, alias: str, who: str, why: str) -> dict[str, Any]:
+    def rollback(self, name: str, *, alias: str, who: str, why: str, expected: Any) -> dict[str, Any]:
         """Point an alias at what it was promoted to before, and log it; each rollback goes one promotion back."""
         with self._database.write(f"rolling {name}@{alias} back", durable=True) as connection:
             _lock_name(connection, name)
             before = _pointer(connection, name, alias)
             if before is None:
                 raise self._no_alias(connection, name, alias)
+            self._check_unmoved(name, alias, before, expected)
             earlier = _promotions(connection, name, alias)[:-1]
             if not earlier:
                 raise StoreError(
@@ -153,22 +176,37 @@ class Versions:
                 raise self._unknown_name(connection, name)
             return [_as_move(dict(row)) for row in connection.execute(query).mappings()]
 
-    def _put(self, folder: Path, expected: Mapping[str, str]) -> dict[str, tuple[str, int]]:
+    def _put(self, expected: Mapping[str, tuple[Path, str]]) -> dict[str, tuple[str, int]]:
         """Copy files into the objects; what is copied must be what the manifest says."""
         files = {}
         with self._objects.scratch() as scratch:
-            for number, (file, digest) in enumerate(expected.items()):
+            for number, (file, (path, digest)) in enumerate(expected.items()):
                 copy = scratch / str(number)
-                shutil.copyfile(folder / PurePosixPath(file), copy)
+                shutil.copyfile(path, copy)
                 found = digest_of(copy)
                 if found != digest:
-                    raise _changed(str(folder), file, digest, found)
+                    raise _changed(path.parent, file, digest, found)
                 files[file] = self._objects.put(copy, address=digest, durable=True)
         return files
 
-    def _damaged(self, reference: str, file: str, digest: str, size: int) -> BundleError:
-        found = self._objects.describe(digest)
-        return _changed(reference, file, f"{digest} ({size} bytes)", found)
+    def _fetch(self, reference: str, file: str, record: Mapping[str, Any]) -> Path:
+        """Return a file of a version after comparing its digest."""
+        digest, size = record["sha256"], record["size"]
+        path = self._objects.fetch(digest, size)
+        if path is None:
+            raise _changed(reference, file, f"{digest} ({size} bytes)", self._objects.describe(digest))
+        return path
+
+    def _check_unmoved(self, name: str, alias: str, before: int | None, expected: Any) -> None:
+        """Refuse to move an alias that somebody else has moved since the decision was made."""
+        at = None if before is None else f"{name}/{before}"
+        if expected is not ANY and expected != at:
+            raise MovedError(
+                f"{name}@{alias} has been moved meanwhile: it points at {at or 'nothing'}, not at "
+                f"{expected or 'nothing'}",
+                where=self._database.where,
+                hint=f"look at 'mlframe history {name}' and decide again",
+            )
 
     def _resolve(self, connection: sa.Connection, reference: str) -> tuple[str, int]:
         match = _REFERENCE.fullmatch(reference)
@@ -228,6 +266,19 @@ def _is(table: sa.Table, name: str, number: int) -> sa.ColumnElement[bool]:
 
 def _lock_name(connection: sa.Connection, name: str) -> None:
     connection.execute(sa.select(db.names).where(db.names.c.name == name).with_for_update())
+
+
+def _check_new(connection: sa.Connection, name: str, digest: str, *, where: str) -> None:
+    """Refuse a bundle that is a version of the name already."""
+    files = db.version_files.c
+    same = sa.select(files.number).where(files.name == name, files.file == MANIFEST, files.address == digest)
+    found = connection.execute(same).scalar()
+    if found is not None:
+        raise StoreError(
+            f"This bundle is in the store already: it is {name}/{found}",
+            where=where,
+            hint=f"use {name}/{found}, or give it another name with --name",
+        )
 
 
 def _pointer(connection: sa.Connection, name: str, alias: str) -> int | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from mlframe.pipeline import Learning, Pipeline
 from mlframe.serving.prediction_log import Feedback, FeedbackLog, Logged, PredictionLog
 from mlframe.store import Store
 
+PAPER = Path(__file__).parents[2] / "docs/prediction-log.md"
 NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 
 
@@ -97,3 +100,31 @@ def test_mistakes_are_told(logged):
     nothing = logged("predictions", "shop", "--since", "2999-01-01")
     assert nothing.code == 0
     assert "no predictions of 'shop'" in nothing.out
+
+
+def test_the_page_of_the_log_is_true(run_cli, tmp_path):
+    """Its commands and its program, on a log of two rows."""
+    with Store.open(".mlframe") as store:
+        log = PredictionLog(store.folder / "predictions/email", "w0", salt=store.pii_salt())
+        told = FeedbackLog(store.folder / "feedback/email", "w0", numeric=False)
+        learning = Learning("binary", "label", ("ham", "spam"), ("ham", "spam"))
+        log.introduce("email/1", Pipeline(None, learning, [{"name": "text", "dtype": "String", "tags": ["pii"]}]))  # type: ignore[arg-type]
+        outputs = np.array([[0.1, 0.9], [0.2, 0.8]])
+        log.add(Logged("a", NOW.timestamp(), "email/1", "champion", {"text": ["x", "y"]}, 2, outputs, 0.001))
+        for later, label in enumerate(["ham", "spam"]):
+            told.add(Feedback("a", NOW.timestamp() + later, label))
+        told.add(Feedback("a", NOW.timestamp(), "ham", row=1))
+        log.close()
+        told.close()
+        key_id = store.create_key("old", ["predict"], who="ada")[1]["id"]
+    text = PAPER.read_text(encoding="utf-8")
+    lines = re.findall(r"^python -m mlframe (.*)$", text, re.MULTILINE)
+    assert len(lines) == 8
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        done = run_cli(*(key_id if words[:2] == ["keys", "revoke"] and word == words[-1] else word for word in words))
+        assert done.code == 0, f"{line}\n{done.err}"
+    assert pl.read_parquet("november.parquet").height == 2
+    names: dict = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)  # type: ignore[index]
+    assert names["right"].rows() == [("email/1", 0.5)]

@@ -159,7 +159,8 @@ def test_explain_is_a_small_whole_number(binary, text, status):
 
 
 def test_a_few_bytes_of_arrow_cannot_become_many_rows(binary):
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
+
     rows = 50_000_000
     array = pa.nulls(rows)
     for names in (["amount"], list(ROW)):
@@ -173,7 +174,8 @@ def test_a_few_bytes_of_arrow_cannot_become_many_rows(binary):
 
 
 def test_a_few_bytes_of_arrow_cannot_become_long_texts(binary):
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
+
     long = "x" * 1_000_000
     coded = pa.DictionaryArray.from_arrays(pa.array([0] * 5000, pa.int8()), pa.array([long]))
     view = struct.pack("<i4sii", len(long), b"xxxx", 0, 0)  # each text is the same stretch of the same buffer

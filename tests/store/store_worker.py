@@ -19,8 +19,8 @@ def make_bundle(folder: Path, text: str) -> Path:
     return folder
 
 
-def main(root: str, ready: str, rounds: str) -> None:
-    with Store.open(root) as store, tempfile.TemporaryDirectory() as folder:
+def main(root: str, ready: str, rounds: str, url: str | None = None) -> None:
+    with Store.open(root, url) as store, tempfile.TemporaryDirectory() as folder:
         number = 0
         while True:
             if number == int(rounds):

@@ -63,12 +63,6 @@ def arrays(draw: st.DrawFn) -> Any:
     return np.arange(math.prod(shape)).astype(dtype).reshape(shape, order=order)
 
 
-@pytest.fixture
-def store(tmp_path: Path):
-    with Store.open(str(tmp_path / "store")) as opened:
-        yield opened
-
-
 def round_trip(store: Store, kind: str, value: Any) -> Any:
     store.save_artifact("key", step="fit", kind=kind, name="thing", value=value)
     entry = store.artifact("key")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
 import threading
 import time
-import uuid
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
+from store_place import Place
 from store_worker import make_bundle
 
 from mlframe.errors import StoreError
@@ -24,7 +22,7 @@ from mlframe.store import Store
 WORKER = Path(__file__).with_name("store_worker.py")
 
 
-def _write(root: str, folder: str, worker: int, url: str | None = None) -> list[str]:
+def _write(root: str, url: str | None, folder: str, worker: int) -> list[str]:
     with Store.open(root, url, timeout=60) as store:
         made = []
         for number in range(4):
@@ -55,8 +53,8 @@ def _is_whole(store: Store) -> None:
         assert (store.open_bundle(version["reference"]) / "model.txt").read_text() == f"{worker} {number}"
 
 
-def _promote(root: str, number: int) -> bool:
-    with Store.open(root, timeout=60) as store:
+def _promote(root: str, url: str | None, number: int) -> bool:
+    with Store.open(root, url, timeout=60) as store:
         try:
             store.promote(f"email/{number}", who="w", why="", evidence={}, expected=None)
         except StoreError:
@@ -64,48 +62,26 @@ def _promote(root: str, number: int) -> bool:
         return True
 
 
-def test_eight_processes_write_at_once(tmp_path: Path):
-    root = str(tmp_path / "store")
+def test_eight_processes_write_at_once(place: Place, tmp_path: Path):
     with ProcessPoolExecutor(8, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(_write, root, str(tmp_path / "bundles"), worker) for worker in range(8)]
+        jobs = [pool.submit(_write, *place.where(), str(tmp_path / "bundles"), worker) for worker in range(8)]
         made = [reference for job in jobs for reference in job.result(timeout=120)]
         assert sorted(made) == sorted(f"email/{number}" for number in range(1, 33))
-        with Store.open(root) as store:
+        with place.open() as store:
             _is_whole(store)
+            assert store.evict(0) > 0
         # One of several that expect the same wins, the others are told.
-        second = str(tmp_path / "second")
-        with Store.open(second) as store:
+        with place.open("second") as store:
             for number in range(4):
                 bundle = make_bundle(tmp_path / f"second-{number}", str(number))
                 store.register("email", bundle, run_id="r", figures={}, facts={})
-        assert sum(pool.map(_promote, [second] * 4, [1, 2, 3, 4])) == 1
+        root, url = place.where("second")
+        assert sum(pool.map(_promote, [root] * 4, [url] * 4, [1, 2, 3, 4])) == 1
 
 
-@pytest.mark.skipif("MLFRAME_TEST_POSTGRES" not in os.environ, reason="MLFRAME_TEST_POSTGRES names no server")
-def test_the_same_on_postgresql(tmp_path: Path):
-    """Needs a server and its driver: MLFRAME_TEST_POSTGRES=postgresql+psycopg://user@host/name."""
-    server, schema = os.environ["MLFRAME_TEST_POSTGRES"], f"mlframe_test_{uuid.uuid4().hex}"
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
-        try:
-            url = sa.make_url(server).update_query_dict({"options": f"-csearch_path={schema}"})
-            place = (str(tmp_path / "store"), str(tmp_path / "bundles"))
-            address = url.render_as_string(hide_password=False)
-            with ProcessPoolExecutor(8, mp_context=get_context("spawn")) as pool:
-                jobs = [pool.submit(_write, *place, worker, address) for worker in range(8)]
-                assert len({reference for job in jobs for reference in job.result(timeout=120)}) == 32
-            with Store.open(place[0], address, create=False) as store:
-                _is_whole(store)
-                assert store.evict(0) > 0
-        finally:
-            connection.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
-    admin.dispose()
-
-
-def test_threads_share_one_store(tmp_path: Path):
+def test_threads_share_one_store(place: Place):
     failed: list[BaseException] = []
-    with Store.open(str(tmp_path)) as store:
+    with place.open() as store:
 
         def work(number: int) -> None:
             try:
@@ -127,11 +103,11 @@ def test_threads_share_one_store(tmp_path: Path):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_store_opened_before_a_fork_works_on_both_sides(tmp_path: Path):
+def test_a_store_opened_before_a_fork_works_on_both_sides(place: Place):
     def child(store: Store, answers: Any) -> None:
         answers.put(store.start_run(task="t", name="n", group=None, config={}, unresolved={}, facts={}))
 
-    with Store.open(str(tmp_path)) as store:
+    with place.open() as store:
         context = get_context("fork")
         answers = context.Queue()
         process = context.Process(target=child, args=(store, answers))
@@ -142,12 +118,12 @@ def test_a_store_opened_before_a_fork_works_on_both_sides(tmp_path: Path):
         assert [run["id"] for run in store.runs()] == [mine, theirs]
 
 
-def test_a_killed_process_leaves_a_store_that_opens(tmp_path: Path):
+def test_a_killed_process_leaves_a_store_that_opens(place: Place, tmp_path: Path):
     """Kill a process that writes without end ten times; what is recorded must be there and whole."""
-    root, chance = tmp_path / "store", random.Random(7)
+    (root, url), chance = place.where(), random.Random(7)
     for turn in range(10):
         ready = tmp_path / f"ready-{turn}"
-        command = [sys.executable, str(WORKER), str(root), str(ready), str(turn % 3)]
+        command = [sys.executable, str(WORKER), root, str(ready), str(turn % 3), *filter(None, [url])]
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
         while not ready.exists():
             assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
@@ -156,8 +132,8 @@ def test_a_killed_process_leaves_a_store_that_opens(tmp_path: Path):
         process.kill()
         _, errors = process.communicate(timeout=30)
         assert errors == b""
-        with Store.open(str(root), create=False) as store:
-            assert list((root / "objects" / ".tmp").iterdir()) == []
+        with place.open(create=False) as store:
+            assert list((store.folder / "objects" / ".tmp").iterdir()) == []
             for key in (f"{kind}-{number}" for kind in ("key", "text") for number in range(7)):
                 entry = store.artifact(key)
                 if entry is not None:
@@ -173,5 +149,5 @@ def test_a_killed_process_leaves_a_store_that_opens(tmp_path: Path):
             moved = store.history("email") if numbers else []
             if moved:
                 assert store.version("email")["reference"] == moved[-1]["to"]
-    with Store.open(str(root)) as store:
+    with place.open() as store:
         assert len(store.versions()) >= sum(turn % 3 for turn in range(10))

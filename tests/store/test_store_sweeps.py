@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from store_place import Place
 
 from mlframe.errors import StoreError, UnknownNameError
 from mlframe.store.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(str(tmp_path / "store"))
 
 
 def test_a_sweep_comes_back_with_its_record_and_jobs(store: Store) -> None:
@@ -49,10 +43,10 @@ def test_an_unknown_sweep_is_answered_with_those_that_there_are(store: Store) ->
         store.sweep("sweep-2000")
 
 
-def test_a_sweep_that_runs_cannot_be_taken_over_and_one_whose_process_died_can(store: Store) -> None:
+def test_a_sweep_that_runs_cannot_be_taken_over_and_one_whose_process_died_can(store: Store, place: Place) -> None:
     code = (
         "import sys; from mlframe.store.store import Store;"
-        f"print(Store.open({str(store.folder)!r}).start_sweep('churn', {{}}), flush=True); sys.stdin.read()"
+        f"print(Store.open(*{place.where()!r}).start_sweep('churn', {{}}), flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -65,16 +59,3 @@ def test_a_sweep_that_runs_cannot_be_taken_over_and_one_whose_process_died_can(s
     assert store.sweep(one)["status"] == "interrupted"
     store.claim_sweep(one)
     assert store.sweep(one)["status"] == "running"
-
-
-def test_a_store_from_before_there_were_sweeps_gets_their_tables(store: Store) -> None:
-    run = store.start_run(task="train", name="old", group=None, config={}, unresolved={}, facts={})
-    store.close()
-    with sqlite3.connect(store.folder / "mlframe.db") as connection:
-        connection.execute("DROP TABLE mlframe_sweep_jobs")
-        connection.execute("DROP TABLE mlframe_sweeps")
-        connection.execute("UPDATE mlframe_meta SET value = '1'")
-    connection.close()
-    with Store.open(str(store.folder)) as again:
-        assert again.run(run)["name"] == "old"
-        assert again.sweep(again.start_sweep("new", {}))["status"] == "running"

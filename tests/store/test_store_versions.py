@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from store_place import Place
 
 from mlframe.errors import BundleError, ConfigError, StoreError, UnknownNameError
 from mlframe.store import Store
 from mlframe.store.bundle import write_manifest
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    with Store.open(str(tmp_path / "store")) as opened:
-        yield opened
 
 
 def bundle(tmp_path: Path, text: str = "tree") -> Path:
@@ -172,9 +167,9 @@ def test_rollback_goes_further_back_each_time(store: Store, tmp_path: Path):
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=st.lists(st.integers(0, 3), max_size=12))
-def test_the_alias_follows_a_stack(tmp_path_factory: pytest.TempPathFactory, moves: list[int]):
+def test_the_alias_follows_a_stack(place: Place, tmp_path_factory: pytest.TempPathFactory, moves: list[int]):
     tmp_path = tmp_path_factory.mktemp("stack")
-    with Store.open(str(tmp_path / "store")) as store:
+    with place.open(tmp_path.name) as store:
         register(store, tmp_path, 3)
         stack: list[int] = []
         for move in moves:

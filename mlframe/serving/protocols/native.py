@@ -83,6 +83,7 @@ def read(model: Model, request: Request) -> Asked:
     if kind in ARROW:
         columns, count = formats.read_arrow(request.body, schema.most)
         return Asked(schema.lists(columns, count), count, explain, (False, accepted))
+    # Also not what curl says unless told otherwise: browsers send forms to any address that a page names.
     raise RequestError(415, f"The Content-Type {brief(kind)} is not read; send one of {', '.join(READ)}")
 
 
