@@ -153,8 +153,11 @@ class Runner:
         for planned in steps:
             name, step = planned.name, planned.step
             with self._named(context, planned):
-                key = self._step_key(context, planned)
-                keys = {artifact: digest([key, artifact]) for artifact in step.gives}
+                later = steps[steps.index(planned) + 1 :]
+                wanted = any({*other.step.needs, *other.step.needs_if_present} & set(step.gives) for other in later)
+                # A step that always runs and that nothing depends on needs no key, which would read its code's modules.
+                key = self._step_key(context, planned) if step.cached or wanted else None
+                keys = {artifact: digest([key, artifact]) for artifact in step.gives} if key else {}
                 context.keys.update(keys)
                 began = time.perf_counter()
                 cached = step.cached and bool(keys) and all(self.cache.has(keys[a]) for a in keys)

@@ -98,14 +98,15 @@ class ServedModel:
             BundleError: the bundle is damaged, holds a type that no plugin vouches for, or scores differently.
             UnknownNameError: there is no such version.
         """
-        from mlframe.pipeline import Pipeline
+        from mlframe.pipeline.opening import open_pipeline
         from mlframe.pipeline.scorer import Scorer
-        from mlframe.store.bundle import read_manifest
 
         began = time.perf_counter()
         folder = store.open_bundle(reference)
-        manifest = read_manifest(folder, verify=False)
-        pipeline = with_needed(lambda: Pipeline.load(folder / "pipeline", registry))
+        opened = with_needed(lambda: open_pipeline(folder, registry, where=reference))
+        manifest, pipeline = opened.manifest, opened.pipeline
+        for warning in opened.warnings:
+            log.warning(warning)
         name, _, number = reference.rpartition("/")
         told = manifest.get("fast") or {}
         why = None if told.get("proven") else str(told.get("why") or "the bundle has no proof of a fast path")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import time
@@ -137,6 +138,7 @@ class Worker:
         if found is None:
             return False
         self.models.switch(found)
+        gc.freeze()
         return True
 
     def _look(self) -> Any:

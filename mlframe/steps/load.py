@@ -7,8 +7,6 @@ from typing import Any
 
 from mlframe.contracts import Step
 from mlframe.errors import ConfigError
-from mlframe.pipeline.opening import open_pipeline
-from mlframe.store.bundle import read_json
 
 
 class Load(Step):
@@ -21,6 +19,9 @@ class Load(Step):
 
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
         """Check every digest, then load."""
+        from mlframe.pipeline.opening import open_pipeline  # the step `deploy` needs no numpy
+        from mlframe.store.bundle import read_json
+
         version = context.store.version(wanted_version(context.config))
         folder = context.store.open_bundle(version["reference"])
         context.say(f"{version['reference']}, made by run {version['run_id']}")
