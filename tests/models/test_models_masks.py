@@ -1,0 +1,130 @@
+"""Bit masks give the sums that walking the trees gives, whatever the trees and the values."""
+
+from __future__ import annotations
+
+import lightgbm
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlframe.models import lgbm_fast, masks
+from mlframe.models.masks import Leaf, Split, masks_of
+
+NUMBERS = st.sampled_from([-2.5, -1.0, 0.0, 0.5, 1.0, 3.0, 1e300])
+
+
+def splits(below):
+    numbers = st.builds(Split, st.integers(0, 2), below, below, st.booleans(), threshold=NUMBERS)
+    codes = st.frozensets(st.integers(0, 5), min_size=1)
+    return numbers | st.builds(Split, st.integers(3, 4), below, below, st.booleans(), codes=codes)
+
+
+TREES = st.recursive(st.floats(-5, 5).map(Leaf), splits, max_leaves=20)
+VALUES = st.none() | NUMBERS | st.floats(allow_infinity=False)
+CODES = st.none() | st.integers(-2, 9)
+
+
+def walk(tree, row) -> float:
+    while isinstance(tree, Split):
+        value = row[tree.feature]
+        if np.isnan(value):
+            passes = tree.missing
+        else:
+            passes = value <= tree.threshold if tree.threshold is not None else value in tree.codes
+        tree = tree.left if passes else tree.right
+    return tree.value
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(TREES, min_size=2, max_size=6).filter(lambda trees: len(trees) % 2 == 0),
+    st.lists(st.tuples(VALUES, VALUES, VALUES, CODES, CODES), min_size=1, max_size=5),
+    st.sampled_from([1, 2]),
+)
+def test_masks_find_the_leaves_that_walks_find(trees, rows, outputs):
+    matrix = np.array(rows, dtype=np.float64)
+    wanted = [[sum(walk(tree, row) for tree in trees[k::outputs]) for k in range(outputs)] for row in matrix]
+    made = masks_of(trees, outputs)
+    np.testing.assert_allclose(made.scores(matrix), wanted, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(made.scores(np.asfortranarray(matrix)), made.scores(matrix))
+
+
+def chain(leaves: int):
+    tree = Leaf(0.0)
+    for number in range(1, leaves):
+        tree = Split(0, Leaf(float(number)), tree, missing=False, threshold=float(-number))
+    return tree
+
+
+@pytest.mark.parametrize("leaves", [2, 32, 33, 64])
+def test_as_many_leaves_as_a_word_has_bits(leaves: int):
+    values = np.linspace(-70, 1, 143)[:, None]
+    made = masks_of([chain(leaves)], 1)
+    np.testing.assert_array_equal(made.scores(values)[:, 0], [walk(chain(leaves), row) for row in values])
+
+
+def test_large_trees_and_large_tables_have_no_masks(monkeypatch):
+    assert masks_of([chain(65)], 1) is None
+    assert masks_of([], 1) is None
+    monkeypatch.setattr(masks, "MOST_BYTES", 100)
+    assert masks_of([chain(40)], 1) is None
+
+
+# ------------------------------------------------------------------------------------------------ LightGBM
+
+
+def rows(count: int, seed: int):
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(count, 5))
+    matrix[:, 4] = rng.integers(0, 12, count)
+    target = matrix[:, 0] + np.isin(matrix[:, 4], [1, 5]) + 0.1 * rng.normal(size=count)
+    matrix[rng.random(matrix.shape) < 0.1] = np.nan
+    matrix[:, 3] = rng.integers(-3, 4, count)  # training sees no missing value here
+    return matrix, target
+
+
+@pytest.mark.parametrize(
+    ("options", "masked"),
+    [
+        ({}, True),
+        ({"boosting_type": "dart"}, True),
+        ({"num_leaves": 64}, True),
+        ({"max_depth": 1}, True),
+        ({"min_child_samples": 10**6}, True),
+        ({"objective": "quantile"}, True),
+        ({"objective": "poisson"}, False),
+        ({"objective": "regression", "reg_sqrt": True}, False),
+        ({"boosting_type": "rf", "subsample": 0.5, "subsample_freq": 1}, False),
+        ({"linear_tree": True}, False),
+        ({"zero_as_missing": True}, False),
+        ({"num_leaves": 100}, False),
+    ],
+)
+def test_lightgbms_values(monkeypatch, options, masked: bool):
+    matrix, target = rows(2000, 0)
+    target = np.exp(target)
+    estimator = lightgbm.LGBMRegressor(n_estimators=30, verbosity=-1, n_jobs=1, cat_smooth=1, **options)
+    estimator.fit(matrix, target, categorical_feature=[4])
+    fresh, _ = rows(300, 1)
+    fresh[::7, 3] = np.nan
+    fresh[::5, 4] = 40.0  # a category that training did not see
+    wanted = estimator.predict(fresh)
+    calls = []
+    scores = masks.Masks.scores
+    monkeypatch.setattr(masks.Masks, "scores", lambda self, matrix: calls.append(1) or scores(self, matrix))
+    given_ = lgbm_fast.predictor(estimator, 30)(fresh)
+    np.testing.assert_allclose(given_, wanted, rtol=1e-12)
+    assert bool(calls) is masked
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("rounds", [1, 7, 30])
+def test_lightgbms_classes_in_fewer_rounds(classes: int, rounds: int):
+    matrix, target = rows(2000, 0)
+    codes = np.digitize(target, np.quantile(target, np.arange(1, classes) / classes))
+    estimator = lightgbm.LGBMClassifier(n_estimators=30, verbosity=-1, n_jobs=1).fit(matrix, codes)
+    fresh, _ = rows(300, 1)
+    ask = lgbm_fast.predictor(estimator, rounds)
+    np.testing.assert_allclose(ask(fresh), estimator.predict_proba(fresh, num_iteration=rounds), rtol=1e-11)
+    np.testing.assert_allclose(ask(fresh[:1]), estimator.predict_proba(fresh[:1], num_iteration=rounds), rtol=1e-11)
