@@ -35,6 +35,7 @@ COMMANDS = (
     "leaderboard",
     "measures",
     "keys",
+    "predictions",
     "new-plugin",
     "doctor",
 )
@@ -109,14 +110,30 @@ class Door:
             config: a resolved config; None reads `store.root=` and `store.url=` from the overrides.
             create: make it when it is not there.
         """
-        from mlframe.pipeline import Pipeline
-        from mlframe.steps.codecs import load_featurized, save_featurized
         from mlframe.store.store import Store
 
         store = Store.open(*self.store_place(config), create=create)
         registry = self.plugins.registry
-        store.register_codec("pipeline", lambda value, to: value.save(to), lambda place: Pipeline.load(place, registry))
-        store.register_codec("featurized", save_featurized, lambda place: load_featurized(place, registry), bulky=True)
+
+        def load_pipeline(place: Path) -> Any:
+            from mlframe.pipeline import (
+                Pipeline,  # imported when first used: a command that reads a table needs no numpy
+            )
+
+            return Pipeline.load(place, registry)
+
+        def save_featurized(value: Any, to: Path) -> None:
+            from mlframe.steps import codecs
+
+            codecs.save_featurized(value, to)
+
+        def load_featurized(place: Path) -> Any:
+            from mlframe.steps import codecs
+
+            return codecs.load_featurized(place, registry)
+
+        store.register_codec("pipeline", lambda value, to: value.save(to), load_pipeline)
+        store.register_codec("featurized", save_featurized, load_featurized, bulky=True)
         return store
 
 

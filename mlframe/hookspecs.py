@@ -149,6 +149,17 @@ def mlframe_reporters() -> list[Component]:  # type: ignore[empty-body]
 
 
 @hookspec
+def mlframe_deployers() -> list[Component]:  # type: ignore[empty-body]
+    """Offer ways to deploy a version: subclasses of `mlframe.contracts.Deployer`, config group `deployer`.
+
+    Called in the step `deploy`, in the run's process: `deploy` once, then `attend` for as long as something runs.
+
+    Returns:
+        Components; a target is called with the parameters of `deployer`.
+    """
+
+
+@hookspec
 def mlframe_trackers() -> list[Component]:  # type: ignore[empty-body]
     """Offer records kept elsewhere: subclasses of `mlframe.contracts.Tracker`, config group `trackers`.
 

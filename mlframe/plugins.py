@@ -23,6 +23,7 @@ __all__ = ["BUILTIN", "ENTRY_POINTS", "PROJECT_FILE", "PluginRecord", "Plugins",
 ENTRY_POINTS = "mlframe"
 PROJECT_FILE = "mlframe_project.py"
 BUILTIN = (
+    "deployers",
     "ensemblers",
     "evaluators",
     "explorers",

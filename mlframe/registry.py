@@ -26,6 +26,7 @@ GROUPS: Mapping[str, str] = {
     "mlframe_ensemblers": "ensembler",
     "mlframe_evaluators": "evaluators",
     "mlframe_reporters": "reporters",
+    "mlframe_deployers": "deployer",
     "mlframe_trackers": "trackers",
     "mlframe_steps": "step",
 }

@@ -127,8 +127,21 @@ def to_polars(native: Any, *, where: str = "data.source") -> pl.DataFrame:
         ) from error
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
-    result: pl.DataFrame = frame.to_polars()
+    try:
+        result: pl.DataFrame = frame.to_polars()
+    except ImportError:  # pandas' texts and nullable numbers go this way through pyarrow, which need not be there
+        result = pl.DataFrame([_column(frame[name]) for name in frame.columns])
     return result
+
+
+def _column(series: Any) -> pl.Series:
+    """Turn a column that narwhals knows into a polars one, value by value where its library has more than numpy's types."""
+    import polars as pl
+
+    if not series.is_null().any() and series.dtype.is_numeric():
+        return pl.Series(series.name, series.to_numpy())
+    values = zip(series.to_list(), series.is_null().to_list(), strict=True)
+    return pl.Series(series.name, [None if missing else value for value, missing in values])
 
 
 def describe_columns(frame: pl.DataFrame, declared: Mapping[str, Mapping[str, Any] | None]) -> tuple[Column, ...]:

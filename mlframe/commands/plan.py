@@ -162,6 +162,7 @@ READERS = {
     "ensembler": {"fit"},
     "evaluators": {"score", "assess", "scope"},
     "reporters": {"report"},
+    "deployer": {"deploy"},
     "level": {"register"},
 }
 """Config group to the steps that read it: a task shows only the groups of its own steps."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlframe.contracts.data import Labeler, Labels, Source, Split, Splitter, Validation, Validator
+from mlframe.contracts.deploying import Deployer, Deployment
 from mlframe.contracts.ensembling import (
     ALONE,
     Combination,
@@ -44,6 +45,8 @@ __all__ = [
     "Chart",
     "Combination",
     "Combiner",
+    "Deployer",
+    "Deployment",
     "Ensembler",
     "Evaluation",
     "Evaluator",

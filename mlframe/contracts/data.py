@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,6 +71,17 @@ class Validator(ABC):
             table: the rows; never changed.
             labelled: False at prediction time, when columns of the roles target and weight may be absent.
         """
+
+    def rules(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what is asked of single values in plain words, so that a server can ask it without this validator.
+
+        Returns:
+            Column to rules, all optional: `nullable` (False refuses missing values), `min`, `max`, `above`, `below`
+            (bounds; ISO 8601 texts for times), `allowed`, `forbidden` (lists), `pattern` (a regular expression of Rust's
+            regex library that the text begins with), `min_length`, `max_length` (characters). Only what holds for every
+            row by itself can be said so; none, when there is no such rule.
+        """
+        return {}
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,13 @@ class Featurizer(ABC):
 
     A featurizer keeps what it learned in plain attributes (numbers, strings, lists, dictionaries, numpy arrays,
     scikit-learn estimators): it is saved with skops, never with pickle.
+
+    A server asks for one row a thousand times a second, and building a frame costs more than most models. A featurizer
+    may therefore define, and those that do not are given frames:
+
+        plain(columns: Mapping[str, Sequence | Array], rows: int) -> Matrix | None
+            The matrix that `transform` gives for a frame of these values: number, truth value, text, date, time without
+            a zone, or None; a list or a numpy array a column. None for rows that only `transform` knows.
     """
 
     @abstractmethod
@@ -128,6 +135,9 @@ class Adapter:
             The library's own format; without them the estimator goes through skops.
         gain(estimator) -> array of shape (features,)
             How much each feature lowered the loss in training.
+        fast(estimator) -> Callable[[Matrix], Array] | None
+            What `predict_proba` (or `predict` of a regressor) gives, with less ado for a few rows; None when this
+            estimator has no such way. It is called from one thread or several, and must not start any.
         contributions(estimator, matrix) -> array of shape (rows, features + 1) or (rows, classes, features + 1)
             Additive contributions to the raw score, the last one the baseline.
     """

@@ -94,6 +94,7 @@ class ReportInput:
         folder: where the report's files go; exists and is empty.
         history: {"aliases": moves of the name's aliases, the first one first, "holdout_uses": runs that have read this
             holdout, this one too}; what the store does not know is left out.
+        fast: whether the version scores on the fast path in serving, in words; None when nothing was registered.
     """
 
     run: RunInfo
@@ -109,6 +110,7 @@ class ReportInput:
     folder: Path
     assessment: Mapping[str, Any] | None = None
     history: Mapping[str, Any] = field(default_factory=dict)
+    fast: str | None = None
 
 
 class Reporter(ABC):

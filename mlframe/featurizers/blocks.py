@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,26 @@ if TYPE_CHECKING:
     from mlframe.contracts import Array, Matrix
     from mlframe.table import Column, Table
 
-__all__ = ["Block", "Blocks", "at_least", "keeps_missing", "named"]
+__all__ = ["Block", "Blocks", "Entries", "Plain", "at_least", "keeps_missing", "named"]
+
+
+class Entries(NamedTuple):
+    """Rows of which most values are zero: what is not, as in a CSR matrix, without the cost of one.
+
+    Args:
+        data: values, row after row.
+        indices: their features, int32.
+        indptr: where each row begins, and the end.
+    """
+
+    data: Array
+    indices: Array
+    indptr: Array
+
+
+Plain: TypeAlias = Callable[[Mapping[str, Sequence[Any]], int, Any], Any]
+"""A block's `transform` for plain values: columns, number of rows, np.float32 or np.float64; gives a dense matrix or
+`Entries`, or None for values that only `transform` knows."""
 
 
 class Block(ABC):
@@ -55,6 +74,10 @@ class Block(ABC):
             dtype: np.float32 or np.float64.
         """
 
+    def plain(self) -> Plain | None:
+        """Return `transform` for columns of plain values, made ready for many small calls; None when there is none."""
+        return None
+
     def name(self, column: str, suffixes: Iterable[str] | None = None) -> None:
         """Append the features of one column: itself, or one for each suffix."""
         new = [column] if suffixes is None else [f"{column}{suffix}" for suffix in suffixes]
@@ -83,6 +106,7 @@ class Blocks(Featurizer):
         self.sparse = False
         self.exact = True
         self.blocks: list[Any] = []
+        self._plain: list[Plain | None] | None = None
 
     @abstractmethod
     def arrange(self, kinds: dict[str, list[str]], wants: Wants) -> list[Block]:
@@ -103,6 +127,7 @@ class Blocks(Featurizer):
         for block in blocks:
             block.fit(table.frame)
         self.blocks = [block for block in blocks if block.names]
+        self._plain = None
         self.choices = {name: text for block in blocks for name, text in block.choices.items()}
         self._name()
         if not self.names:
@@ -139,13 +164,27 @@ class Blocks(Featurizer):
             matrix = dense[0] if len(dense) == 1 else np.hstack(dense)
         return Features(matrix, tuple(self.names), tuple(self.origins), tuple(self.categorical))
 
+    def plain(self, columns: Mapping[str, Sequence[Any]], rows: int) -> Matrix | None:
+        """Turn plain values into the matrix that `transform` gives; None for rows that only it knows."""
+        if self._plain is None:
+            self._plain = [block.plain() for block in self.blocks]
+        dtype: Any = np.float64 if self.exact else np.float32
+        parts = []
+        for made in self._plain:
+            part = None if made is None else made(columns, rows, dtype)
+            if part is None:
+                return None
+            parts.append(part)
+        widths = [len(block.names) for block in self.blocks]
+        return _joined(parts, widths, rows, dtype) if self.sparse else _side_by_side(parts, widths, rows, dtype)
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what follows from the blocks: thousands of names would make saving slow."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("names", "origins")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("names", "origins", "_plain")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore what `__getstate__` gave."""
-        self.__dict__.update(state)
+        self.__dict__.update(state, _plain=None)
         self._name()
 
     def _name(self) -> None:
@@ -155,11 +194,40 @@ class Blocks(Featurizer):
 
 def _explicit(part: Any) -> Any:
     """Return CSR that stores the zeros of a dense part: some libraries read an entry that is not stored as missing."""
-    if sp.issparse(part):
-        return part
+    return part if sp.issparse(part) else sp.csr_matrix(tuple(_all_entries(part)), shape=part.shape)
+
+
+def _side_by_side(parts: Sequence[Any], widths: Sequence[int], rows: int, dtype: Any) -> Any:
+    matrix = np.zeros((rows, sum(widths)), dtype=dtype)
+    start = 0
+    for part, width in zip(parts, widths, strict=True):
+        if isinstance(part, Entries):
+            matrix[np.repeat(np.arange(rows), np.diff(part.indptr)), part.indices + start] = part.data
+        else:
+            matrix[:, start : start + width] = part
+        start += width
+    return matrix
+
+
+def _joined(parts: Sequence[Any], widths: Sequence[int], rows: int, dtype: Any) -> Any:
+    """Return the CSR matrix of parts beside each other, as scipy's hstack gives it after `_explicit`."""
+    starts = np.cumsum([0, *widths])
+    entries = [part if isinstance(part, Entries) else _all_entries(part) for part in parts]
+    indptr: Any = sum(part.indptr for part in entries)
+    data, indices = np.empty(indptr[-1], dtype=dtype), np.empty(indptr[-1], dtype=np.int32)
+    place = indptr[:-1].copy()
+    for part, start in zip(entries, starts, strict=False):
+        counts = np.diff(part.indptr)
+        at = np.arange(len(part.data)) + np.repeat(place - part.indptr[:-1], counts)
+        data[at], indices[at] = part.data, part.indices + start
+        place += counts
+    return sp.csr_matrix((data, indices, indptr), shape=(rows, int(starts[-1])))
+
+
+def _all_entries(part: Any) -> Entries:
     rows, width = part.shape
     indices = np.tile(np.arange(width, dtype=np.int32), rows)
-    return sp.csr_matrix((np.ascontiguousarray(part).ravel(), indices, np.arange(rows + 1) * width), shape=part.shape)
+    return Entries(np.ascontiguousarray(part).ravel(), indices, np.arange(rows + 1, dtype=np.int32) * width)
 
 
 def named(kinds: dict[str, list[str]], *wanted: str) -> list[str]:

@@ -5,7 +5,7 @@ Only the most frequent values are kept, so a column of a million values costs no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from mlframe.featurizers.blocks import Block
+from mlframe.featurizers.blocks import Block, Entries, Plain
 
 if TYPE_CHECKING:
     from mlframe.contracts import Matrix
@@ -66,6 +66,26 @@ class Codes(Block):
         after = [len(kept) + rest for kept, rest in zip(self.values, self.others, strict=True)]
         return np.where(np.isnan(codes), np.array(after, dtype=dtype), codes)
 
+    def plain(self) -> Plain:
+        """Return `transform` for plain values."""
+        lookups = []
+        for kept, rest, whole in zip(self.values, self.others, self.whole, strict=True):
+            after = float(len(kept) + rest) if self.fill else np.nan
+            codes = {value: float(code) for value, code in _plain_codes(kept, whole=whole).items()}
+            lookups.append(({**codes, None: after}.get, float(len(kept)) if rest else after))
+        names = self.columns
+
+        def codes_of(columns: Mapping[str, Sequence[Any]], rows: int, dtype: Any) -> Any:
+            return np.array(
+                [
+                    [get(value, rest) for value in columns[name]]
+                    for name, (get, rest) in zip(names, lookups, strict=True)
+                ],
+                dtype=dtype,
+            ).T
+
+        return codes_of
+
 
 class OneHot(Block):
     """One feature for each kept value, one for all values left out, one for missing; CSR.
@@ -116,6 +136,37 @@ class OneHot(Block):
         indices = (codes + starts[:-1])[known].astype(np.int32)
         indptr = np.concatenate([[0], known.sum(axis=1).cumsum()]).astype(np.int32)
         return sp.csr_matrix((np.ones(len(indices), dtype=dtype), indices, indptr), shape=(len(codes), int(starts[-1])))
+
+    def plain(self) -> Plain:
+        """Return `transform` for plain values."""
+        lookups, start = [], 0
+        for kept, rest, whole, missing in zip(self.values, self.others, self.whole, self.missing, strict=True):
+            codes: dict[Any, int | None] = {v: start + code for v, code in _plain_codes(kept, whole=whole).items()}
+            width = len(kept) + rest
+            codes[None] = start + width if missing else None
+            lookups.append((codes.get, start + len(kept) if rest else None))
+            start += width + missing
+        names = self.columns
+
+        def ones(columns: Mapping[str, Sequence[Any]], rows: int, dtype: Any) -> Entries:
+            found = [
+                [get(value, rest) for value in columns[name]] for name, (get, rest) in zip(names, lookups, strict=True)
+            ]
+            indices, indptr = [], [0]
+            for row in zip(*found, strict=True):
+                indices += [index for index in row if index is not None]
+                indptr.append(len(indices))
+            return Entries(np.ones(len(indices), dtype=dtype), np.array(indices, dtype=np.int32), np.array(indptr))
+
+        return ones
+
+
+def _plain_codes(kept: Sequence[str], *, whole: bool) -> dict[Any, int]:
+    """Return plain value to code: whole numbers as such, texts, and truth values beside their text."""
+    if whole:
+        return {int(text): code for code, text in enumerate(kept)}
+    codes: dict[Any, int] = {text: code for code, text in enumerate(kept)}
+    return codes | {value: codes[text] for value, text in ((False, "false"), (True, "true")) if text in codes}
 
 
 def _frequent(series: pl.Series, max_categories: int, min_count: int) -> tuple[list[str], bool, bool]:

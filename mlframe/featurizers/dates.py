@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from mlframe.errors import DataError
-from mlframe.featurizers.blocks import Block
+from mlframe.featurizers.blocks import Block, Plain
 from mlframe.featurizers.numbers import Numbers
 
 if TYPE_CHECKING:
@@ -66,6 +69,35 @@ class Dates(Block):
         """Return shape (rows, features)."""
         return self.numbers.transform(self._derive(frame), dtype)
 
+    def plain(self) -> Plain | None:
+        """Return `transform` for plain values; lengths of time have none."""
+        if any("seconds" in parts for parts in self.parts.values()):
+            return None
+        finish = self.numbers.plain()
+        derived: list[tuple[str, str, Callable[[Any], Any], list[float] | None]] = []
+        for name in self.columns:
+            for part in self.parts[name]:
+                read = _weekday if part == "weekday" else attrgetter(part)
+                if self.cycles and part in PERIOD:
+                    # The same expressions make the tables, so that the digits are the same too.
+                    values = pl.DataFrame({name: range(PERIOD[part] + 1)}, schema={name: pl.Int64})
+                    turns = values.select(e.alias(feature) for feature, e in _cycle(name, part, pl.col(name)))
+                    derived += [(feature, name, read, turns[feature].to_list()) for feature in turns.columns]
+                else:
+                    derived.append((f"{name} {part}", name, read, None))
+
+        def dates(columns: Mapping[str, Sequence[Any]], rows: int, dtype: Any) -> Any:
+            made = {}
+            for feature, name, read, table in derived:
+                given: Any = columns[name]
+                if isinstance(given, np.ndarray) and given.dtype.kind == "M":
+                    given = given.astype("datetime64[us]").tolist()
+                values = [None if value is None else read(value) for value in given]
+                made[feature] = values if table is None else [None if v is None else table[v] for v in values]
+            return finish(made, rows, dtype)
+
+        return dates
+
     def _derive(self, frame: pl.DataFrame) -> pl.DataFrame:
         for name in self.columns:
             if frame[name].dtype == pl.Null:  # a single row without a date has no type of its own
@@ -77,8 +109,7 @@ class Dates(Block):
         for part in self.parts[name]:
             value = _part(name, part)
             if self.cycles and part in PERIOD:
-                angle = value.cast(pl.Float64) * (2 * math.pi / PERIOD[part])
-                found += [(f"{name} {part} sin", angle.sin()), (f"{name} {part} cos", angle.cos())]
+                found += _cycle(name, part, value)
             else:
                 found.append((f"{name} {part}", value))
         return found
@@ -104,6 +135,15 @@ def _available(series: pl.Series) -> list[str]:
         where=f"data.columns.{series.name}.kind",
         hint="let the source parse it as a date (see the options of data.source), or give it another kind",
     )
+
+
+def _cycle(name: str, part: str, value: pl.Expr) -> list[tuple[str, pl.Expr]]:
+    angle = value.cast(pl.Float64) * (2 * math.pi / PERIOD[part])
+    return [(f"{name} {part} sin", angle.sin()), (f"{name} {part} cos", angle.cos())]
+
+
+def _weekday(value: date) -> int:
+    return value.isoweekday()
 
 
 def _part(name: str, part: str) -> pl.Expr:

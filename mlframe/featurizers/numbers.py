@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
 
 from mlframe.errors import DataError
-from mlframe.featurizers.blocks import Block
+from mlframe.featurizers.blocks import Block, Plain
 from mlframe.table import ROW
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ __all__ = ["Numbers", "to_matrix"]
 
 EXACT_IN_FLOAT32 = float(2**24)
 """Up to here float32 tells every whole number from the next."""
+
+EXACT_IN_FLOAT64 = 2.0**53
+LARGEST = float(np.finfo(np.float64).max)
 
 FARTHEST = 1e6
 """Scaled values are cut here: so many deviations off, a value is an accident, and sums of larger ones overflow."""
@@ -82,7 +85,22 @@ class Numbers(Block):
 
     def transform(self, frame: pl.DataFrame, dtype: Any) -> Matrix:
         """Return shape (rows, columns + indicators), NaN where a value is missing and not imputed."""
-        matrix = to_matrix(frame, self.columns, dtype, self.infinite)
+        return self._treated(to_matrix(frame, self.columns, dtype, self.infinite), dtype)
+
+    def plain(self) -> Plain:
+        """Return `transform` for plain values; numbers that a cast may treat in its own way are left to that."""
+        names = self.columns
+
+        def numbers(columns: Mapping[str, Sequence[Any]], rows: int, dtype: Any) -> Any:
+            matrix = np.array([columns[name] for name in names], dtype=np.float64).T
+            # Above 2**53 a whole number is rounded twice on its way to float32; far above, float32 has no room.
+            if (np.abs(matrix) > (EXACT_IN_FLOAT64 if dtype == np.float32 else LARGEST)).any():
+                return None
+            return self._treated(matrix.astype(dtype, copy=False), dtype)
+
+        return numbers
+
+    def _treated(self, matrix: Any, dtype: Any) -> Any:
         if not self.impute and self.scale == "none":
             return matrix
         missing = np.isnan(matrix)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import scipy.sparse as sp
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mlframe.featurizers.blocks import Block
+from mlframe.featurizers.blocks import Block, Entries, Plain
 
 if TYPE_CHECKING:
     from mlframe.contracts import Matrix
@@ -100,6 +103,38 @@ class Text(Block):
             weights = sp.csr_matrix((0, len(self.terms)))
         if self.directions is None:
             return weights.astype(dtype, copy=False)
+        return self._directed(weights, dtype)
+
+    def plain(self) -> Plain:
+        """Return `transform` for plain values: the vectorizer's own words, weighed without its checks of a corpus."""
+        column, words = self.columns[0], self._vectorizer().build_analyzer()
+        place = {term: index for index, term in enumerate(self.terms)}.get
+
+        def tf_idf(columns: Mapping[str, Sequence[Any]], rows: int, dtype: Any) -> Any:
+            places: list[int] = []
+            times: list[int] = []
+            indptr = [0]
+            for text in columns[column]:
+                counts: Counter[Any] = Counter(map(place, words(text or "")))
+                counts.pop(None, None)
+                found = sorted(counts)
+                places += found
+                times += map(counts.__getitem__, found)
+                indptr.append(len(places))
+            indices = np.array(places, dtype=np.int32)
+            weights = (np.log(np.array(times, dtype=np.float64)) + 1.0) * self.idf[indices]
+            squares = weights * weights
+            for start, end in pairwise(indptr):
+                if start < end:  # added one after the other, as scikit-learn does: another order has other last digits
+                    weights[start:end] /= math.sqrt(np.add.accumulate(squares[start:end])[-1])
+            made = Entries(weights, indices, np.array(indptr, dtype=np.int32))
+            if self.directions is None:
+                return made._replace(data=made.data.astype(dtype))
+            return self._directed(sp.csr_matrix(tuple(made), shape=(rows, len(self.terms))), dtype)
+
+        return tf_idf
+
+    def _directed(self, weights: Any, dtype: Any) -> Any:
         dense = weights @ self.directions
         if self.lowest is not None:
             dense = np.maximum(dense - self.lowest, 0.0)

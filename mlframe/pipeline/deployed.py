@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlframe import stats
 from mlframe.contracts import Featurizer, Predictions
 from mlframe.errors import BundleError
+from mlframe.pipeline.inputs import conform, restore
 from mlframe.pipeline.learning import Learning, as_predictions, decide
 from mlframe.pipeline.tree import Member, Node, Part, Rows, leaves
 from mlframe.table import Table
@@ -58,15 +59,28 @@ class Pipeline:
 
     def outputs(self, frame: pl.DataFrame) -> Array:
         """Return probabilities (rows, classes) or values (rows,), float64."""
-        return self._outputs(Rows(frame))
+        return self.answer(Rows(frame))
 
-    def _outputs(self, rows: Rows) -> Array:
+    def answer(self, rows: Rows) -> Array:
+        """Return what `outputs` does, of rows that may be known in another form already."""
         raw = self.root.outputs(rows, len(self.learning.classes))
         return raw if self.calibration is None else stats.calibrate(raw, self.calibration)
 
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return y_pred (class name or value) and one `p_<class>` a class, a row a row."""
         return decide(self.outputs(frame), self.learning, self.threshold)
+
+    def score(self, frame: pl.DataFrame, where: str) -> pl.DataFrame:
+        """Predict rows as they come: types are mended, classes answered as the data spelled them.
+
+        Args:
+            frame: numbered rows with at least the input columns.
+            where: what the rows are called in the text of an error.
+
+        Raises:
+            DataError: columns are missing, or hold values of another type.
+        """
+        return restore(self.predict(conform(frame, self.columns, where)), self.learning)
 
     def predictions(self, table: Table, target: pl.Series, weight: Array, part: PartName) -> Predictions:
         """Predict rows whose truth is known."""
@@ -89,7 +103,7 @@ class Pipeline:
             model of the tree cannot tell (stacks and votes never can).
         """
         rows = Rows(frame)
-        codes = self._outputs(rows).argmax(axis=1) if len(self.learning.classes) > 2 else None
+        codes = self.answer(rows).argmax(axis=1) if len(self.learning.classes) > 2 else None
         found = self.root.contributions(rows, self.inputs, codes)
         return None if found is None else (found, self.inputs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
@@ -52,6 +52,7 @@ class Member:
         origins: input column of each feature.
         adapter: the model's adapter, None without one.
         columns: positions of the featurizer's features that the estimator reads, None for all.
+        ask: a faster way to the estimator's outputs, None for the ordinary one.
     """
 
     featurizer: Featurizer | None
@@ -61,6 +62,7 @@ class Member:
     origins: tuple[str, ...] = ()
     adapter: Any = None
     columns: tuple[int, ...] | None = None
+    ask: Callable[[Any], Array] | None = None
 
     def matrix(self, rows: Rows) -> Any:
         """Return the features that the estimator reads."""
@@ -79,17 +81,17 @@ class Member:
         if matrix.shape[0] == 0:
             return np.zeros((0, classes)) if classes else np.zeros(0)
         if not classes:
-            return np.asarray(self.estimator.predict(matrix), dtype=np.float64).reshape(-1)
+            return np.asarray((self.ask or self.estimator.predict)(matrix), dtype=np.float64).reshape(-1)
         if not hasattr(self.estimator, "predict_proba"):
             raise ConfigError(
                 f"model={self.model} gives no probabilities ({type(self.estimator).__name__} has no predict_proba)",
                 where="model",
                 hint="pick a model that does; svm is calibrated, for example",
             )
-        given = np.asarray(self.estimator.predict_proba(matrix), dtype=np.float64)
-        seen = np.asarray(getattr(self.estimator, "classes_", np.arange(classes))).astype(int)
+        given = np.asarray((self.ask or self.estimator.predict_proba)(matrix), dtype=np.float64)
         if given.shape[1] == classes:
             return given
+        seen = np.asarray(self.estimator.classes_).astype(int)
         full = np.zeros((given.shape[0], classes))  # a class that these train rows did not hold
         full[:, seen] = given
         return full

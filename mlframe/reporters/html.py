@@ -95,6 +95,8 @@ def _answer(material: ReportInput) -> Iterator[Any]:
         notes.append(f"{story.PARTS[part]}{ends}{better}")
         notes += story.baselines(material, name)
     notes.append(f"Registered as {material.version}." if material.version else "Nothing was registered.")
+    if material.fast:
+        notes.append(f"Fast path of the server: {material.fast}.")
     if material.promote:
         notes.append(f"To make it the champion: {material.promote}")
     yield Answer(said.kind, said.word, said.text, big, figure, notes)

@@ -118,6 +118,8 @@ def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("predictions", f"{summary['scored']['rows']:,} rows in {summary['scored']['output']}"))
     if summary.get("version"):
         rows.append(("version", summary["version"] + ("  (champion)" if summary.get("promoted") else "")))
+    if summary.get("fast"):
+        rows.append(("fast path", summary["fast"]))
     if summary.get("promote"):
         rows.append(("to promote it", summary["promote"]))
     if "seconds" in summary:

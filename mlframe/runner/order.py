@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ def plan_steps(plugins: Plugins, task: Mapping[str, Any], until: str | None = No
         item = plugins.registry.get("step", name, where=f"task.steps.{name}")
         step = plugins.registry.create("step", {"name": name, **options})
         planned.append(PlannedStep(name, step, item, options))
-    ordered = order(planned, known_steps(plugins))
+    ordered = order(planned, lambda: known_steps(plugins))  # imports every step, for the text of an error
     return ordered if until is None else list(_up_to(ordered, until))
 
 
@@ -87,7 +87,9 @@ def known_steps(plugins: Plugins) -> dict[str, list[str]]:
     return givers
 
 
-def order(planned: Sequence[PlannedStep], givers: Mapping[str, Sequence[str]] | None = None) -> list[PlannedStep]:
+def order(
+    planned: Sequence[PlannedStep], givers: Callable[[], Mapping[str, Sequence[str]]] | None = None
+) -> list[PlannedStep]:
     """Order steps so that each follows those that give what it needs; ties by the lifecycle's order, then by name."""
     given: dict[str, str] = {}
     errors: list[MlframeError] = []
@@ -104,7 +106,7 @@ def order(planned: Sequence[PlannedStep], givers: Mapping[str, Sequence[str]] | 
     for item in planned:
         for artifact in item.step.needs:
             if artifact not in given:
-                steps = (givers or {}).get(artifact, ())
+                steps = givers().get(artifact, ()) if givers else ()
                 remedy = (
                     f"add a step that gives it: {', '.join(f'+task.steps.{s}={{}}' for s in steps)}" if steps else None
                 )

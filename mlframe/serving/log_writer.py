@@ -170,7 +170,10 @@ class LogWriter(ABC, Generic[Record]):
 
         try:
             self._collect()
-            self._write()
+            try:
+                self._write()
+            except OSError as error:  # segments are a twentieth of their streams: making them may make room
+                self._tell(error)
             self._rotate(closing)
             self._adopt()
         except Exception as error:
@@ -245,6 +248,7 @@ class LogWriter(ABC, Generic[Record]):
         opened = self._streams.get(place)
         if opened is not None and not (opened.stream.sound and opened.stream.there):
             opened.stream.close()
+            del self._streams[place]
             opened = None
         if opened is None:
             stream = Stream(self.folder, self.worker, batch.first, batch.layout)
@@ -255,6 +259,10 @@ class LogWriter(ABC, Generic[Record]):
         """Make segments of streams that are large or old, and of all in the end."""
         now = time.monotonic()
         for place, opened in list(self._streams.items()):
+            if not opened.stream.there:  # a person has removed it
+                opened.stream.close()
+                del self._streams[place]
+                continue
             ripe = opened.stream.size >= self._rotate_bytes or now >= opened.due
             if closing or (ripe and now >= opened.again):
                 try:

@@ -42,7 +42,8 @@ class Logged:
         request_id: its id.
         time: when it came, in seconds since 1970 (UTC).
         version: what scored it, such as `email/7`.
-        role: whether its answer was given, tried aside, or given to a share of the callers.
+        role: `champion`; `canary`, which answers a share of the callers; `named`, a version that was asked for by its
+            number; `shadow`, whose answer nobody saw.
         columns: input columns, checked by the schema; each has `rows` values.
         rows: number of rows.
         outputs: probabilities of shape (rows, classes) or values of shape (rows,).
@@ -53,7 +54,7 @@ class Logged:
     request_id: str
     time: float
     version: str
-    role: Literal["champion", "shadow", "canary"]
+    role: str
     columns: Mapping[str, Values]
     rows: int
     outputs: np.ndarray[Any, Any]

@@ -7,6 +7,7 @@ from mlframe.stats.bootstrap import Difference, Estimate, estimate, estimate_mea
 from mlframe.stats.calibrating import best_threshold, calibrate, fit_calibration
 from mlframe.stats.comparison import MeanEstimate, PairedComparison, corrected_mean, holm, paired_comparison
 from mlframe.stats.curves import calibration_bins, confusion, precision_recall_points, roc_points, threshold_rows
+from mlframe.stats.drift import counts_by_edges, stability_index
 from mlframe.stats.groups import Rate, compare_rates, group_errors, group_rates
 from mlframe.stats.labels import Suspects, label_suspects
 from mlframe.stats.measures import CLASSIFICATION, REGRESSION, Scores, figures
@@ -32,6 +33,7 @@ __all__ = [
     "compare_rates",
     "confusion",
     "corrected_mean",
+    "counts_by_edges",
     "cramers_v",
     "estimate",
     "estimate_means",
@@ -47,5 +49,6 @@ __all__ = [
     "quantile_bins",
     "roc_points",
     "slice_search",
+    "stability_index",
     "threshold_rows",
 ]

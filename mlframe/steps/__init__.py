@@ -32,4 +32,5 @@ _SUMMARIES = {
     "report": "writes files for people",
     "load": "opens a registered version",
     "predict": "scores a file of rows",
+    "deploy": "puts a version to work",
 }

@@ -10,7 +10,6 @@ from mlframe.errors import ConfigError
 from mlframe.pipeline.opening import open_pipeline
 from mlframe.store.bundle import read_json
 
-
 class Load(Step):
     """Gives `served`: the version's name, and its pipeline."""
 
@@ -21,17 +20,7 @@ class Load(Step):
 
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
         """Check every digest, then load."""
-        name, wanted = context.config["name"], context.config["version"]
-        if not (wanted or name):
-            raise ConfigError(
-                "No model is named",
-                where="version",
-                hint="give version=email/7, or data=email for that data's champion",
-            )
-        reference = str(wanted) if wanted else f"{name}@champion"
-        if wanted and "/" not in reference and "@" not in reference and name:
-            reference = f"{name}/{reference}" if reference.isdigit() else f"{name}@{reference}"
-        version = context.store.version(reference)
+        version = context.store.version(wanted_version(context.config))
         folder = context.store.open_bundle(version["reference"])
         context.say(f"{version['reference']}, made by run {version['run_id']}")
         opened = open_pipeline(folder, context.plugins.registry, where=version["reference"])
@@ -40,3 +29,24 @@ class Load(Step):
         config = read_json(folder / "config.json")
         context.summary["version"] = version["reference"]
         return {"served": {"version": version["reference"], "pipeline": opened.pipeline, "config": config}}
+
+
+def wanted_version(config: Mapping[str, Any]) -> str:
+    """Return the version that a config asks for: `email/7`, or an alias, by default `email@champion`.
+
+    Raises:
+        ConfigError: neither a version nor a model is named.
+    """
+    name, wanted = config["name"], config["version"]
+    if not (wanted or name):
+        raise ConfigError(
+            "No model is named", where="version", hint="give version=email/7, or data=email for that data's champion"
+        )
+    if not wanted:
+        return f"{name}@champion"
+    reference = str(wanted)
+    if "/" in reference or "@" in reference:
+        return reference
+    if not name:
+        return f"{reference}@champion"
+    return f"{name}/{reference}" if reference.isdigit() else f"{name}@{reference}"

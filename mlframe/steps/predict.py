@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from mlframe.contracts import Step
-from mlframe.errors import ConfigError, DataError, near_matches
-from mlframe.pipeline import Learning, Pipeline
+from mlframe.errors import ConfigError, DataError
+from mlframe.pipeline import Pipeline
+from mlframe.pipeline.inputs import conform, restore
 from mlframe.steps.ingest import number_rows
 from mlframe.steps.verify import refuse
 from mlframe.table import ROW, Table, columns_from_records, to_polars
@@ -168,68 +169,6 @@ def other_times(context: Any, frame: pl.DataFrame, pipeline: Pipeline) -> list[d
     return [{"name": name, "dtype": "Datetime"} for name in text]
 
 
-def conform(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]], where: str) -> pl.DataFrame:
-    """Give rows the column types that the pipeline was trained on.
-
-    Raises:
-        DataError: columns are missing, or hold values of another type; all are named.
-    """
-    problems = []
-    casts = []
-    for column in columns:
-        name, dtype = column["name"], column["dtype"]
-        if name not in frame.columns:
-            near = near_matches(name, frame.columns)
-            problems.append(f"column {name!r} is missing" + (f" (did you mean {near[0]!r}?)" if near else ""))
-            continue
-        series = frame[name]
-        wanted = _dtype(dtype)
-        if series.dtype == wanted or wanted is None:
-            continue
-        cast = retyped(series, wanted)
-        lost = cast.null_count() - series.null_count()
-        if lost:
-            first = series.filter(cast.is_null() & series.is_not_null())[0]
-            row = frame[ROW].filter(cast.is_null() & series.is_not_null())[0]
-            problems.append(f"column {name!r}: {lost:,} values are no {dtype}, the first in row {row}: {first!r}")
-        else:
-            casts.append(cast)
-    if problems:
-        raise DataError(
-            "The input does not fit the model's schema: " + "; ".join(problems),
-            where=f"input={where}",
-            hint="give every column that the model was trained on, with the same type",
-        )
-    return frame.with_columns(casts)
-
-
-def retyped(series: pl.Series, wanted: Any) -> pl.Series:
-    """Cast a column; what is no value of the type becomes null. Times and truth values in text are read, not cast."""
-    if series.dtype == pl.String and wanted in (pl.Boolean, pl.Date, pl.Datetime("us")):
-        if wanted == pl.Boolean:
-            return series.str.to_lowercase().replace_strict(
-                {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
-            )
-        try:
-            return (
-                series.str.to_date(strict=False)
-                if wanted == pl.Date
-                else series.str.to_datetime(time_unit="us", strict=False)
-            )
-        except pl.exceptions.ComputeError:  # no value looks like a time
-            return pl.Series(series.name, [None] * len(series), dtype=wanted)
-    return series.cast(wanted, strict=False)
-
-
-def restore(scored: pl.DataFrame, learning: Learning) -> pl.DataFrame:
-    """Give predicted classes back the type that the data had (numbers, truth values)."""
-    if not learning.classes or all(isinstance(value, str) for value in learning.values):
-        return scored
-    values = pl.Series("y_pred", list(learning.values))
-    codes = scored["y_pred"].cast(pl.Enum(list(learning.classes))).to_physical()
-    return scored.with_columns(values.gather(codes))
-
-
 def write_file(frame: pl.DataFrame, path: Path) -> None:
     """Write a frame by the ending of its path, whole or not at all."""
     partial = path.with_name(f".{path.name}.partial")
@@ -248,17 +187,3 @@ def write_file(frame: pl.DataFrame, path: Path) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise DataError(f"The predictions cannot be written: {error}", value=str(path), where="output") from error
-
-
-def _dtype(name: str) -> Any:
-    simple = {
-        "String": pl.String,
-        "Boolean": pl.Boolean,
-        "Date": pl.Date,
-        "Float64": pl.Float64,
-        "Float32": pl.Float32,
-        **{f"{sign}Int{bits}": getattr(pl, f"{sign}Int{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)},
-    }
-    if name.startswith("Datetime"):
-        return pl.Datetime("us")
-    return simple.get(name)

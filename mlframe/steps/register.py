@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,29 @@ import polars as pl
 from mlframe.contracts import Step
 from mlframe.errors import MovedError
 from mlframe.pipeline import Learning, Pipeline
+from mlframe.pipeline.scorer import prove, told
 from mlframe.steps.split import unpack
 from mlframe.table import Table
 
 EXAMPLES = 200
 TRAINED_ROWS = "trained_rows.npy"
 BASELINE_BINS = 20
+STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
+    "nullable": lambda one, other: one and other,
+    "allowed": lambda one, other: [value for value in one if value in other],
+    "forbidden": lambda one, other: [*one, *(value for value in other if value not in one)],
+    "pattern": lambda one, other: other,
+    **dict.fromkeys(("min", "above", "min_length"), max),
+    **dict.fromkeys(("max", "below", "max_length"), min),
+}
+"""Of two validators' rules, the one that holds (of two patterns the later)."""
 
 
 class Register(Step):
     """Gives `version`: the name that the registry gave the bundle."""
 
     summary = "gives the bundle a version"
-    reads = ("name", "level")
+    reads = ("name", "level", "validators")
     needs = ("pipeline", "labelled", "labels", "learning", "split", "scores", "holdout", "evaluation", "verdict")
     needs_if_present = ("verification",)
     gives = {"version": "value"}
@@ -52,6 +62,7 @@ class Register(Step):
                 beside={TRAINED_ROWS: trained},
             )
         context.summary["version"] = version
+        context.say(f"fast path: {context.summary['fast']}")
         level = context.config.get("level") or {}
         if not verdict["passed"]:
             context.say(f"{version}: the gate says no, it is not for promotion")
@@ -105,7 +116,10 @@ def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **input
     _json(folder / "figures.json", figures)
     _json(folder / "verdict.json", inputs["verdict"])
     _json(folder / "baseline.json", baseline(development, pipeline))
+    _json(folder / "schema.json", {"rules": rules(context, pipeline.inputs)})
     examples(folder, table, inputs["holdout"], cut.holdout, pipeline)
+    fast = prove(pipeline, *(pl.read_ipc(folder / name) for name in ("examples.arrow", "expected.arrow")))
+    context.summary["fast"] = told(fast)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     write_manifest(
         folder,
@@ -117,6 +131,7 @@ def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **input
             "inputs": pipeline.columns,
             "data": {"key": context.keys["rows"], "rows": len(table), "config": digest(context.config["data"])},
             "plugins": _plugins(context, pipeline),
+            "fast": fast,
         },
     )
 
@@ -129,6 +144,19 @@ def examples(folder: Path, table: Table, holdout: pl.DataFrame, rows: Any, pipel
     table.frame[rows[chosen]].select(pipeline.inputs).write_ipc(folder / "examples.arrow")
     expected = [name for name in holdout.columns if name == "y_pred" or name.startswith("p_")]
     holdout[chosen].select(expected).write_ipc(folder / "expected.arrow")
+
+
+def rules(context: Any, inputs: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what the validators ask of the input columns' values; of several validators the strictest word counts."""
+    found: dict[str, dict[str, Any]] = {}
+    for _, validator in context.components("validators"):
+        for name, given in validator.rules().items():
+            if name not in inputs:
+                continue
+            rule = found.setdefault(name, {})
+            for word, value in given.items():
+                rule[word] = STRICTER[word](rule[word], value) if word in rule else value
+    return found
 
 
 def baseline(table: Table, pipeline: Pipeline) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Report(Step):
                 folder=folder,
                 assessment=inputs["assessment"],
                 history=past,
+                fast=context.summary.get("fast"),
             )
             try:
                 files[key] = [str(path) for path in reporter.report(material)]

@@ -18,6 +18,7 @@ from mlframe.store.keys import Keys
 from mlframe.store.metadata import Database
 from mlframe.store.objects import LocalObjects, Objects, RemoteObjects
 from mlframe.store.runs import Runs
+from mlframe.store.servers import Servers
 from mlframe.store.sweeps import Sweeps
 from mlframe.store.versions import ANY, CHAMPION, Versions
 
@@ -37,16 +38,23 @@ class Store:
         folder: local folder of runs, predictions and feedback.
         database: tables.
         objects: files.
+        root: what it was opened with, a local folder as an absolute path; opens it again from any working directory.
+        url: the tables' address that it was opened with; it may hold a password.
     """
 
-    def __init__(self, folder: Path, database: Database, objects: Objects) -> None:
+    def __init__(
+        self, folder: Path, database: Database, objects: Objects, root: str | None = None, url: str | None = None
+    ) -> None:
         self.folder = folder
+        self.root = root or str(folder)
+        self.url = url
         self._database = database
         self._objects = objects
         self._codecs = Codecs()
         self._artifacts = Artifacts(database, objects, self._codecs)
         self._runs = Runs(database)
         self._sweeps = Sweeps(database)
+        self.servers = Servers(database)
         self._versions = Versions(database, objects)
         self._keys = Keys(database)
 
@@ -79,7 +87,7 @@ class Store:
         database = Database(url or f"sqlite:///{folder / 'mlframe.db'}", timeout=timeout)
         try:
             database.prepare(create=create)
-            return cls(folder, database, _remote(root, local) if remote else local)
+            return cls(folder, database, _remote(root, local) if remote else local, root if remote else None, url)
         except BaseException:
             database.close()
             raise
@@ -370,6 +378,14 @@ class Store:
             UnknownNameError: there is none; the text lists the versions and, without a champion, how to promote one.
         """
         return self._versions.one(reference)
+
+    def resolve(self, reference: str) -> str:
+        """Return the version that a reference names now, such as `email/7`, without its record.
+
+        Raises:
+            UnknownNameError: there is none, see `version`.
+        """
+        return self._versions.resolve(reference)
 
     def open_bundle(self, reference: str) -> Path:
         """Return a folder with the bundle of a version; every file's digest is checked first. Not to be changed.

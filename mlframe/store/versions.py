@@ -105,6 +105,12 @@ class Versions:
             listed = {item["file"]: {"sha256": item["address"], "size": item["size"]} for item in files}
         return {**_as_dict(dict(row), pointers), "files": listed}
 
+    def resolve(self, reference: str) -> str:
+        """Return the version that a reference names now, without its record."""
+        with self._database.read("looking a version up") as connection:
+            name, number = self._resolve(connection, reference)
+        return f"{name}/{number}"
+
     def open(self, reference: str) -> Path:
         """Return a folder with the bundle's files, each of which has been verified first."""
         version = self.one(reference)

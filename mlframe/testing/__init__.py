@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from mlframe.testing.plugin import CliResult
     from mlframe.testing.recording import RecordingTracker
+    from mlframe.testing.suite_deployer import DeployerSuite
     from mlframe.testing.suite_ensembler import EnsemblerSuite
     from mlframe.testing.suite_evaluator import EvaluatorSuite
     from mlframe.testing.suite_explorer import ExplorerSuite
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CliResult",
+    "DeployerSuite",
     "EnsemblerSuite",
     "EvaluatorSuite",
     "ExplorerSuite",
@@ -57,6 +59,7 @@ __all__ = [
     "StepSuite",
     "TrackerSuite",
     "ValidatorSuite",
+    "make_deployment",
     "make_judged",
     "make_predictions",
     "make_report_input",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from mlframe.contracts import Deployment
     from mlframe.plugins import Plugins
     from mlframe.registry import Registry
     from mlframe.table import Table
@@ -30,6 +31,7 @@ pytest.register_assert_rewrite(
     *(
         f"mlframe.testing.suite_{name}"
         for name in (
+            "deployer",
             "ensembler",
             "evaluator",
             "explorer",
@@ -106,6 +108,14 @@ def tiny_table() -> Table:
     from mlframe.testing.data import make_table
 
     return make_table()
+
+
+@pytest.fixture(scope="session")
+def trained_version(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """Give a version of a small model in a store of its own, trained once a session: what a deployer gets."""
+    from mlframe.testing.data import make_deployment
+
+    return make_deployment(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture

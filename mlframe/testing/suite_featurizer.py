@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 
 from mlframe.contracts import Features, Featurizer, Wants
 from mlframe.errors import DataError
+from mlframe.pipeline.inputs import plain_columns
 from mlframe.registry import Registered, Registry
 from mlframe.table import Table
 from mlframe.testing.data import make_table, make_target
@@ -116,6 +117,24 @@ class FeaturizerSuite(Suite):
             features = featurizer.transform(row)
             _check_form(features, 3, wants)
             assert features.names == featurizer.transform(table.frame).names
+
+    def test_plain_values_become_the_same_matrix(self, fitted: Callable[..., Featurizer], table: Table) -> None:
+        featurizer = fitted()
+        if not hasattr(featurizer, "plain"):
+            return
+        records = [record for record in table.column_records() if record["role"] == "feature"]
+        frame, schema = table.frame, table.frame.schema
+        missing = frame[:3].with_columns(pl.lit(None, schema[c.name]).alias(c.name) for c in table.features)
+        hard = frame[:3].with_columns(_hard(frame, c.name, c.kind) for c in table.features)
+        for rows in (frame, frame[:1], frame[79:80], missing, hard, frame.clear()):
+            plain = featurizer.plain(plain_columns(rows, records), len(rows))
+            if plain is None:  # these rows are left to transform
+                continue
+            whole = featurizer.transform(rows).matrix
+            assert sp.issparse(plain) == sp.issparse(whole)
+            assert plain.dtype == whole.dtype
+            dense = _dense(Features(plain, (), ()))
+            np.testing.assert_allclose(dense, _dense(Features(whole, (), ())), rtol=1e-12, atol=1e-12)
 
     def test_no_rows(self, fitted: Callable[..., Featurizer], table: Table, wants: Wants) -> None:
         _check_form(fitted().transform(table.frame.clear()), 0, wants)

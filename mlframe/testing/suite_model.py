@@ -274,6 +274,23 @@ class ModelSuite(Suite):
                 assert parts.shape == shape
                 assert np.isfinite(parts).all()
 
+    def test_the_fast_way_gives_the_same(self, cases: list[Case], make: Callable[[str], Any], adapter: Any) -> None:
+        if not hasattr(adapter, "fast"):
+            return
+        for case in cases:
+            wants = wants_of(make(case.task), adapter)
+            for stop in (None, Stop(case.matrix[::4], case.target[::4], None, rounds=5)):
+                estimator = make(case.task)
+                if stop is not None and not hasattr(adapter, "rounds"):
+                    continue
+                fit_estimator(estimator, adapter, case.features, case.target, None, stop, "model")
+                _same_fast(adapter, estimator, case, wants)
+                if hasattr(adapter, "load"):
+                    _same_fast(adapter, adapter.load(adapter.save(estimator)), case, wants)
+            if case.task == "multiclass":
+                gap = np.where(case.target == 1, 2, case.target)
+                _same_fast(adapter, _fit(make(case.task), adapter, replace(case, target=gap)), case, wants)
+
     def test_adapter_is_an_adapter(self, adapter: Any) -> None:
         assert adapter is None or isinstance(adapter, Adapter)
 
@@ -303,6 +320,27 @@ def _takes_weight(estimator: Any, adapter: Any) -> bool:
 def _fitted(cases: list[Case], make: Callable[[str], Any], adapter: Any) -> Iterator[tuple[Case, Any]]:
     for case in cases:
         yield case, _fit(make(case.task), adapter, case)
+
+
+def _same_fast(adapter: Any, estimator: Any, case: Case, wants: Wants) -> None:
+    ask = adapter.fast(estimator)
+    if ask is None:  # this estimator has no fast way
+        return
+    rng = np.random.default_rng(7)
+    drawn = case.matrix[rng.integers(0, len(case.matrix), (300, 1)), np.arange(case.matrix.shape[1])]
+    forms = [drawn, np.asfortranarray(drawn), drawn.astype(np.float32)]
+    if wants.missing:
+        forms.append(np.where(rng.random(drawn.shape) < 0.3, np.nan, drawn))
+    if wants.categories:
+        forms.append(np.where(np.isin(np.arange(6), case.features.categorical), 7.0, drawn))  # a code never seen
+    if wants.sparse:
+        forms.append(sp.csr_matrix(np.where(rng.random(drawn.shape) < 0.5, 0.0, drawn)))
+    for matrix in forms:
+        wanted = _answer(estimator, matrix)
+        given = [ask(matrix), *(ask(matrix[start : start + 1]) for start in range(3)), ask(matrix[:32])]
+        for found, part in zip(given, (slice(None), *(slice(n, n + 1) for n in range(3)), slice(32)), strict=True):
+            assert np.shape(found) == wanted[part].shape, case.task
+            np.testing.assert_allclose(found, wanted[part], rtol=1e-10, atol=1e-10 * np.abs(wanted).mean())
 
 
 def _answer(estimator: Any, matrix: Any) -> Array:

@@ -22,6 +22,8 @@ __all__ = ["ValidatorSuite"]
 
 FAILURES = {"row": pl.UInt32, "column": pl.String, "check": pl.String, "value": pl.String}
 
+RULES = ("nullable", "min", "max", "above", "below", "allowed", "forbidden", "pattern", "min_length", "max_length")
+
 
 class ValidatorSuite(Suite):
     """A validator reports every failure by the row's number, and changes nothing.
@@ -84,6 +86,10 @@ class ValidatorSuite(Suite):
 
     def test_no_rows_are_no_exception(self, validator: Validator, good: Table) -> None:
         _check_form(validator.validate(good.with_frame(good.frame.clear()), labelled=True), good)
+
+    def test_rules_are_said_in_words_that_servers_know(self, validator: Validator) -> None:
+        for name, rule in validator.rules().items():
+            assert set(rule) <= set(RULES), f"unknown words in the rules of column {name!r}"
 
 
 def _check_form(found: Validation, table: Table) -> None:

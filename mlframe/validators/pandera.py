@@ -44,6 +44,18 @@ PLAIN = {
     "column_in_schema": "column is not in the schema",
 }
 """Pandera's names of its own checks, in words."""
+RULES = {
+    "ge": "min",
+    "gt": "above",
+    "le": "max",
+    "lt": "below",
+    "isin": "allowed",
+    "notin": "forbidden",
+    "str_matches": "pattern",
+    "str_length_min": "min_length",
+    "str_length_max": "max_length",
+}
+"""The words of `Validator.rules` for those of `data.schema`; requests hold finite numbers only, so `finite` has none."""
 
 
 class PanderaValidator(Validator):
@@ -124,6 +136,16 @@ class SchemaValidator(PanderaValidator):
             for name, spec in (self.spec.get("columns") or {}).items()
         }
         return pa.DataFrameSchema(columns, strict=bool(self.spec.get("strict")))
+
+    def rules(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the schema's rules for single values, column by column."""
+        found = {}
+        for name, given in (self.spec.get("columns") or {}).items():
+            spec = dict(given or {})
+            rule: dict[str, Any] = {"nullable": _flag(spec, "nullable", False)}
+            checks = (spec.get("checks") or {}).items()
+            found[name] = rule | {RULES[word]: value for word, value in checks if word in RULES and value is not None}
+        return found
 
     def validate(self, table: Table, *, labelled: bool) -> Validation:
         """Return every failure; `min_rows` holds for labelled rows only, a single row may be predicted."""

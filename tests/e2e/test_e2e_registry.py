@@ -215,3 +215,6 @@ def test_the_bundle_says_what_it_needs(workspace: Workspace) -> None:
     assert needed["mlframe"] == version("mlframe")
     assert needed["sklearn"] == version("scikit-learn")
     assert pl.read_ipc(folder / "examples.arrow").height == 40
+    assert manifest["fast"]["proven"]
+    assert manifest["fast"]["difference"] < 1e-9
+    assert "proven on the holdout rows" in workspace.last()["summary"]["fast"]

@@ -28,7 +28,7 @@ def pipeline(*named: Any, classes: tuple[str, ...] = ("no", "yes"), threshold: f
 SMALL = (("age", "Int64"), ("city", "String"))
 
 
-def small(number: int, *, time: float = NOON, version: str = "shop/1", **given: Any) -> Logged:
+def small(number: int, *, time: float = NOON, version: str = "shop/1", prefix: str = "r", **given: Any) -> Logged:
     """Give one row of `SMALL` that its number tells apart."""
     values: dict[str, Any] = {
         "columns": {"age": [number], "city": [f"city {number}"]},
@@ -36,4 +36,4 @@ def small(number: int, *, time: float = NOON, version: str = "shop/1", **given: 
         "outputs": np.array([[0.25, 0.75]]),
         "latency": 0.0015,
     }
-    return Logged(f"r{number}", time, version, "champion", **(values | given))
+    return Logged(f"{prefix}{number}", time, version, "champion", **(values | given))

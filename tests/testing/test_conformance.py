@@ -10,6 +10,7 @@ from mlframe.plugins import load_plugins
 from mlframe.registry import GROUPS
 from mlframe.table import ROW, Table
 from mlframe.testing import (
+    DeployerSuite,
     EnsemblerSuite,
     EvaluatorSuite,
     ExplorerSuite,
@@ -165,6 +166,13 @@ class TestReporters(ReporterSuite):
     @pytest.fixture
     def component(self, name: str):
         return name
+
+
+@each("deployer")
+class TestDeployers(DeployerSuite):
+    @pytest.fixture
+    def component(self, name: str):
+        return {"name": name, **({"port": 0, "workers": 1} if name == "http" else {})}
 
 
 @each("trackers")
