@@ -92,16 +92,20 @@ class ServedModel:
             rows: how many rows a request may have.
 
         Raises:
-            BundleError: the bundle is damaged, holds a type that no plugin vouches for, or scores differently.
+            BundleError: the bundle is damaged, needs a plugin that is not installed, holds a type that no plugin vouches
+                for, or scores differently.
             UnknownNameError: there is no such version.
         """
         from mlframe.pipeline import Pipeline
         from mlframe.pipeline.scorer import Scorer
         from mlframe.store.bundle import read_manifest
+        from mlframe.store.requirements import unlike
 
         began = time.perf_counter()
         folder = store.open_bundle(reference)
         manifest = read_manifest(folder, verify=False)
+        for warning in unlike(manifest, reference):
+            log.warning("%s: %s", reference, warning)
         pipeline = with_needed(lambda: Pipeline.load(folder / "pipeline", registry))
         name, _, number = reference.rpartition("/")
         told = manifest.get("fast") or {}

@@ -10,6 +10,7 @@ from mlframe.errors import ConfigError
 from mlframe.pipeline.opening import open_pipeline
 from mlframe.store.bundle import read_json
 
+
 class Load(Step):
     """Gives `served`: the version's name, and its pipeline."""
 
