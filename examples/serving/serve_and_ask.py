@@ -49,7 +49,13 @@ def main() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     print(f"$ python -m mlframe serve data=email deployer.port={port} &")
-    words = ["serve", "data=email", f"deployer.port={port}", "deployer.reload=0.2", f"deployer.access_log={HERE / 'access.log'}"]
+    words = [
+        "serve",
+        "data=email",
+        f"deployer.port={port}",
+        "deployer.reload=0.2",
+        f"deployer.access_log={HERE / 'access.log'}",
+    ]
     server = subprocess.Popen([*MLFRAME, *words], cwd=HERE, env=SURROUNDINGS, stdout=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
@@ -63,7 +69,9 @@ def main() -> None:
                 time.sleep(0.1)
 
         example = json.loads(urllib.request.urlopen(f"{address}/openapi.json", timeout=5).read())
-        row = example["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]["one"]["value"]
+        row = example["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]["one"][
+            "value"
+        ]
         print("\none row:       ", ask(f"{address}/predict", json.dumps(row).encode()).decode())
         rows = pl.DataFrame([row] * 3)
         print("three as CSV:  ", ask(f"{address}/predict", rows.write_csv().encode(), "text/csv").decode()[:200])

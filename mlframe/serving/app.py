@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import random
 import re
 import time
 import traceback
@@ -36,6 +36,14 @@ BODIES = 16
 
 Read = Callable[[Any, Request], Asked]
 Write = Callable[[Any, Asked, Answer], Reply]
+
+
+_random = random.Random()
+
+
+def new_id() -> str:
+    """Return a request id that no other request has, as good as surely."""
+    return f"{_random.getrandbits(128):032x}"
 
 
 @dataclass(slots=True)
@@ -160,7 +168,7 @@ class App:
         told = Told()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get("x-request-id")
-        request_id = given if given is not None and SANE_ID.fullmatch(given) else os.urandom(16).hex()
+        request_id = given if given is not None and SANE_ID.fullmatch(given) else new_id()
         request = Request(scope["method"], scope["path"], headers=headers, id=request_id)
         self.running += 1
         try:
@@ -213,6 +221,8 @@ class App:
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._body_limit:
             raise self._too_large()
+        if not getattr(getattr(receive, "__self__", None), "more_body", True):  # uvicorn has it: nothing to wait for
+            return bytes((await receive()).get("body", b""))
         try:
             async with asyncio.timeout(self.settings.timeout):
                 message = await receive()
@@ -276,8 +286,8 @@ class App:
                 if role == "canary" and not model.takes_what(roles.champion):
                     asked = read(model, request)
         told.rows, told.version = asked.rows, model.reference
-        outputs = await self.batcher.submit(model, asked)
-        answer = Answer(model.reference, outputs, model.scorer.labels(outputs), request.id)
+        outputs, labels = await self.batcher.submit(model, asked)
+        answer = Answer(model.reference, outputs, labels, request.id)
         if asked.explain:
             answer.reasons = await self._loop.run_in_executor(self._threads, model.reasons, asked, outputs)
             if answer.reasons is None:

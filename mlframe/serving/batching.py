@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mlframe.contracts.learning import Array
     from mlframe.serving.models import ServedModel
 
+    Scored = tuple[Array, list[Any]]
+
 __all__ = ["ASIDE_ROWS", "Batcher", "merged"]
 
 ASIDE_ROWS = 256
@@ -28,7 +30,7 @@ class _Job:
 
     model: ServedModel
     asked: Asked
-    future: asyncio.Future[Array]
+    future: asyncio.Future[Scored]
     since: float
 
 
@@ -68,11 +70,12 @@ class Batcher:
         self.waiting = 0
         """Rows that wait or are being scored."""
 
-    def submit(self, model: ServedModel, asked: Asked) -> asyncio.Future[Array]:
+    def submit(self, model: ServedModel, asked: Asked) -> asyncio.Future[Scored]:
         """Let rows wait for their scores.
 
         Returns:
-            Gives probabilities (rows, classes) or values (rows,); raises what scoring these rows raised.
+            Gives probabilities (rows, classes) or values (rows,), and one label a row; raises what scoring these rows
+            raised.
 
         Raises:
             RequestError: 503, too many rows wait already.
@@ -103,10 +106,10 @@ class Batcher:
         for model, jobs, rows in self._batches():
             self._counted(rows)
             if rows < ASIDE_ROWS:
-                self._deliver(model, jobs, _outputs(model, jobs, rows))
+                self._deliver(model, jobs, _scored(model, jobs, rows))
                 continue
             self._aside = True
-            work = self._loop.run_in_executor(self._threads, _outputs, model, jobs, rows)
+            work = self._loop.run_in_executor(self._threads, _scored, model, jobs, rows)
             work.add_done_callback(lambda done, model=model, jobs=jobs: self._delivered(model, jobs, done))  # type: ignore[misc]
             return
 
@@ -137,16 +140,16 @@ class Batcher:
         if self._jobs:
             self._plan()
 
-    def _deliver(self, model: ServedModel, jobs: list[_Job], outputs: Array | BaseException) -> None:
+    def _deliver(self, model: ServedModel, jobs: list[_Job], scored: Scored | BaseException) -> None:
         """Give each request its part; where a batch failed, score each request alone, so that only a bad one fails."""
         first = 0
         for job in jobs:
             rows = job.asked.rows
-            found = outputs
-            if isinstance(outputs, BaseException):
-                found = outputs if len(jobs) == 1 else _outputs(model, [job], rows)
+            found = scored
+            if isinstance(scored, BaseException):
+                found = scored if len(jobs) == 1 else _scored(model, [job], rows)
             elif len(jobs) > 1:
-                found = outputs[first : first + rows]
+                found = scored[0][first : first + rows], scored[1][first : first + rows]
             first += rows
             self.waiting -= rows
             if job.future.done():
@@ -157,14 +160,14 @@ class Batcher:
                 job.future.set_result(found)
 
 
-def _outputs(model: ServedModel, jobs: list[_Job], rows: int) -> Array | BaseException:
+def _scored(model: ServedModel, jobs: list[_Job], rows: int) -> Scored | BaseException:
     """Score a batch; what that raised is returned, so that the batch can be tried one by one."""
     try:
         columns = jobs[0].asked.columns if len(jobs) == 1 else merged([job.asked.columns for job in jobs])
-        found: Array = model.scorer.outputs(columns, rows)
-        if len(found) != rows:
-            raise ValueError(f"the model gave {len(found)} scores for {rows} rows")
-        return found
+        outputs = model.scorer.outputs(columns, rows)
+        if len(outputs) != rows:
+            raise ValueError(f"the model gave {len(outputs)} scores for {rows} rows")
+        return outputs, model.scorer.labels(outputs)
     except Exception as error:
         return error
 

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from mlframe.errors import BundleError, MlframeError
 from mlframe.serving.lean import with_needed
+from mlframe.serving.messages import Request, RequestError
 from mlframe.serving.schema import Schema
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from mlframe.contracts.learning import Array
     from mlframe.pipeline import Learning, Pipeline
     from mlframe.pipeline.scorer import Scorer
@@ -34,7 +37,7 @@ RETRY = 60.0
 """Seconds after which a version that could not be loaded is tried again."""
 
 ALONE = 25
-"""Examples that are also asked one by one: batches and single rows must agree, and both are warm then."""
+"""Examples that are asked one by one too: batches and single rows must agree, and both are warm then."""
 
 
 @dataclass(eq=False)
@@ -144,30 +147,44 @@ class ServedModel:
         self.difference = found
 
     def _difference(self) -> float:
-        """Return the largest difference from the registered scores, asked through the code that answers requests."""
+        """Return the largest difference from the registered scores, asked through the code that answers requests.
+
+        Raises:
+            BundleError: its own schema refuses every example.
+        """
         import numpy as np
         import polars as pl
 
-        from mlframe.serving.messages import Request
-        from mlframe.serving.protocols import native
-
         examples, expected = (pl.read_ipc(self.folder / f"{name}.arrow") for name in ("examples", "expected"))
-        if not len(examples):
-            return 0.0
-        bodies = [
-            bodies_of(examples),
-            *(bodies_of(examples[row : row + 1]) for row in range(min(ALONE, len(examples)))),
-        ]
-        found = []
-        for body in bodies:
-            asked = native.read(self, Request("POST", "/predict", body=body))
-            found.append(self.scorer.outputs(asked.columns, asked.rows))
-            self.scorer.labels(found[-1])
         classes = [f"p_{name}" for name in self.learning.classes] or ["y_pred"]
         wanted = expected.select(classes).to_numpy()
         wanted = wanted if self.learning.classes else wanted[:, 0]
-        pairs = [(found[0], wanted), *((one, wanted[row : row + 1]) for row, one in enumerate(found[1:]))]
-        return max(float((np.abs(one - two) / np.maximum(1.0, np.abs(two))).max()) for one, two in pairs)
+        size, total = min(self.schema.most, 100), len(examples)
+        parts = [range(first, min(first + size, total)) for first in range(0, total, size)]
+        parts += [range(row, row + 1) for row in range(min(ALONE, total))]
+        differences: list[float] = []
+        while parts:
+            part = parts.pop()
+            try:
+                found = self._asked(examples[part.start : part.stop])
+            except RequestError as error:  # a row of training that no caller may send: the others count
+                log.warning("%s refuses %d of its examples: %s", self.reference, len(part), error.title)
+                parts += [range(row, row + 1) for row in part] if len(part) > 1 else []
+                continue
+            registered = wanted[part.start : part.stop]
+            differences.append(float((np.abs(found - registered) / np.maximum(1.0, np.abs(registered))).max()))
+        if total and not differences:
+            raise BundleError(f"{self.reference} refuses all of its own examples", where=str(self.folder))
+        return max(differences, default=0.0)
+
+    def _asked(self, rows: pl.DataFrame) -> Array:
+        """Return the scores of rows, asked for as a caller would."""
+        from mlframe.serving.protocols import native
+
+        asked = native.read(self, Request("POST", "/predict", body=body_of(rows)))
+        outputs = self.scorer.outputs(asked.columns, asked.rows)
+        self.scorer.labels(outputs)
+        return outputs
 
     def reasons(self, asked: Asked, outputs: Array) -> list[list[tuple[str, float]]] | None:
         """Return for each row the columns that move its score most, None where the model cannot tell."""
@@ -186,7 +203,7 @@ class ServedModel:
         ]
 
 
-def bodies_of(rows: Any) -> bytes:
+def body_of(rows: pl.DataFrame) -> bytes:
     """Return a request for rows of a frame, as a caller would write it."""
     import msgspec
     import polars as pl

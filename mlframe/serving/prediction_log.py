@@ -126,12 +126,17 @@ class PredictionLog(LogWriter[Logged]):
 
     def introduce(self, version: str, pipeline: Pipeline) -> None:
         """Say what a version's columns are, before the first of its predictions is added."""
+        import polars as pl
+
+        from mlframe.pipeline.inputs import dtype_of
+
         names = logged_names(pipeline.inputs, pipeline.learning.classes)
         inputs = []
         for column in pipeline.columns:
             private = PII in column["tags"]
             if not (private and self._pii == "drop"):
-                inputs.append(_Input(column["name"], names[column["name"]], _dtype(column["dtype"]), private))
+                dtype = dtype_of(column["dtype"]) or pl.String
+                inputs.append(_Input(column["name"], names[column["name"]], dtype, private))
         self._versions[version] = (inputs, pipeline)
 
     def _key(self, record: Logged) -> str:
@@ -264,14 +269,3 @@ def _digests(series: pl.Series, salt: bytes) -> pl.Series:
     texts = series.cast(pl.String).to_list()
     digests = [None if text is None else blake2b(text.encode(), key=salt, digest_size=16).hexdigest() for text in texts]
     return pl.Series(series.name, digests, dtype=pl.String)
-
-
-def _dtype(name: str) -> Any:
-    """Return the polars type that a pipeline's column record names; what is no plain value is logged as text."""
-    import polars as pl
-
-    if name.startswith("Datetime"):
-        return pl.Datetime("us")
-    plain = [pl.Boolean, pl.Date, pl.Float32, pl.Float64]
-    whole = [getattr(pl, f"{sign}Int{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)]
-    return {str(dtype): dtype for dtype in [*plain, *whole]}.get(name, pl.String)

@@ -44,7 +44,7 @@ def test_without_a_champion_the_versions_are_listed(trained_version: Deployment,
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("deployer.prot=1",), "did you mean 'port'"),
+        (("deployer.prot=1",), "There is no key 'deployer.prot'"),
         (("deployer.port=high",), "port"),
         (("deployer.canary.share=2",), "between 0 and 1"),
         (("deployer.auth=keyz",), "keys"),

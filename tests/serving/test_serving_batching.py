@@ -31,6 +31,9 @@ class Scorer:
             raise ValueError("negative")
         return values * 2
 
+    def labels(self, outputs: Any) -> list[str]:
+        return [f"{value:g}" for value in outputs]
+
 
 class Bench:
     """A batcher in a running loop."""
@@ -45,7 +48,25 @@ class Bench:
         )
 
     def ask(self, *values: float) -> asyncio.Future[Any]:
-        return self.batcher.submit(self.model, Asked({"x": list(values)}, len(values)))
+        return self.submit(self.model, *values)
+
+    def submit(self, model: Any, *values: float) -> asyncio.Future[Any]:
+        """Ask, and check that each row has its own label."""
+        scored = self.batcher.submit(model, Asked({"x": list(values)}, len(values)))
+        outputs: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def done(scored: asyncio.Future[Any]) -> None:
+            if outputs.cancelled() or scored.cancelled():
+                return
+            if scored.exception() is not None:
+                outputs.set_exception(scored.exception())  # type: ignore[arg-type]
+                return
+            assert scored.result()[1] == [f"{value:g}" for value in scored.result()[0]]
+            outputs.set_result(scored.result()[0])
+
+        outputs.add_done_callback(lambda found: scored.cancel() if found.cancelled() else None)
+        scored.add_done_callback(done)
+        return outputs
 
 
 def with_bench(act: Act, **changes: Any) -> None:
@@ -128,7 +149,7 @@ def test_who_waits_for_too_long_is_refused():
 
 def test_who_has_gone_is_not_scored():
     async def act(bench: Bench) -> None:
-        gone, there = bench.ask(-1.0), bench.ask(1.0)
+        gone, there = bench.batcher.submit(bench.model, Asked({"x": [-1.0]}, 1)), bench.ask(1.0)
         gone.cancel()
         assert (await there).tolist() == [2.0]
         assert bench.scorer.batches == [1]
@@ -162,7 +183,7 @@ def test_models_are_not_mixed():
     async def act(bench: Bench) -> None:
         other = Scorer()
         model: Any = SimpleNamespace(scorer=other)
-        jobs = [bench.ask(1.0), bench.batcher.submit(model, Asked({"x": [2.0]}, 1)), bench.ask(3.0)]
+        jobs = [bench.ask(1.0), bench.submit(model, 2.0), bench.ask(3.0)]
         assert [one.tolist() for one in await asyncio.gather(*jobs)] == [[2.0], [4.0], [6.0]]
         assert other.batches == [1]
 

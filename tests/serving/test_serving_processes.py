@@ -47,7 +47,8 @@ def root(stored: Path, tmp_path: Path) -> str:
 def shared(stored: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Give one server for all tests that do it no harm."""
     folder = tmp_path_factory.mktemp("server")
-    with serving(folder, str(stored), body_mb=0.1, rows=50, timeout=2.0) as running:
+    shutil.copytree(stored, folder / "store")
+    with serving(folder, str(folder / "store"), body_mb=0.1, rows=50, timeout=2.0) as running:
         yield running
 
 
@@ -309,7 +310,9 @@ def test_canary_and_shadow(root: str, tmp_path: Path, rows: list[dict[str, Any]]
 def test_a_killed_worker_is_replaced_while_others_answer(root: str, tmp_path: Path, rows: list[dict[str, Any]]):
     with serving(tmp_path / "server", root, workers=2) as running:
         first = set(running.ready["workers"])
-        os.kill(running.ready["workers"][0], signal.SIGKILL)
+        victim = running.ready["workers"][0]
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{victim}/stat").exists(), "the worker has gone, and its sockets with it")
         for _ in range(20):
             assert running.ask(rows[0])["version"] == "made/1"
         with Store.open(root, create=False) as store:
