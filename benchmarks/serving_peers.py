@@ -37,7 +37,7 @@ def train(folder: Path) -> None:
     except ImportError:
         return
     mlflow.sklearn.save_model(
-        model, str(folder / "mlflow"), input_example=rows[COLUMNS].head(2), serialization_format="cloudpickle"
+        model, str(folder / "mlflow"), serialization_format="cloudpickle", pyfunc_predict_fn="predict_proba"
     )
 
 

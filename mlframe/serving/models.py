@@ -95,7 +95,8 @@ class ServedModel:
             rows: how many rows a request may have.
 
         Raises:
-            BundleError: the bundle is damaged, holds a type that no plugin vouches for, or scores differently.
+            BundleError: the bundle is damaged, needs a plugin that is not installed, holds a type that no plugin vouches
+                for, or scores differently.
             UnknownNameError: there is no such version.
         """
         from mlframe.pipeline.opening import open_pipeline
