@@ -1,4 +1,4 @@
-"""Asks whether targets, today's baseline and the champion are met, and what it is worth; each answer with its evidence."""
+"""Asks whether targets, today's baseline and the champion are met, and whether it pays; each answer with its evidence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlframe.pipeline import Learning, Pipeline
 from mlframe.steps.records import declared_figures, figures_of
 from mlframe.steps.register import TRAINED_ROWS, row_digests
 from mlframe.steps.split import unpack
-from mlframe.steps.worth import median_of, worth_record
+from mlframe.steps.worth import median_of, worth_check, worth_record
 from mlframe.table import Table
 
 LEAST_ROWS = 30
@@ -57,13 +57,13 @@ class Gate(Step):
             champion = champion_check(context, metric, declared[metric], learning, inputs)
             if champion:
                 checks.append(champion)
-        passed = all(check["passed"] is not False for check in checks)
         if not targets:
             context.say("goal.targets is empty: there is no target to meet")
         held = Predictions(inputs["holdout"], learning.task, learning.classes, "holdout")
         usual = median_of(learning, inputs["labels"]["target"], unpack(inputs["split"]).development)
         value = worth_record(context.config, held, usual)
         if value:
+            checks.append(worth_check(value, part))
             context.say(value["text"])
             if (
                 value["gain"]["value"] < 0
@@ -71,6 +71,7 @@ class Gate(Step):
                 and context.config["fit"]["threshold"] != "value"
             ):
                 context.say("fit.threshold=value acts where it pays by goal.value, instead of on the likelier class")
+        passed = all(check["passed"] is not False for check in checks)
         return {"verdict": {"passed": passed, "part": part, "checks": checks, "value": value}}
 
     def summarize(self, **given: Any) -> Mapping[str, Any]:

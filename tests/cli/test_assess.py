@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from workbench import FAST, Bench, make_csv, refused
@@ -220,6 +221,45 @@ def test_the_gate_counts_the_money_and_asks_for_more_than_today(bench: Bench):
     (check,) = (check for check in gate["checks"] if check["name"] == "better than today")
     assert check["passed"] is False
     assert "goal.baseline is 0.999" in check["evidence"]
+
+
+def worth_of(bench: Bench) -> dict[str, Any]:
+    (check,) = (check for check in bench.runs()[0]["summary"]["gate"]["checks"] if check["name"] == "worth")
+    return check
+
+
+def test_a_sure_loss_is_a_no_and_a_doubtful_one_a_warning(bench: Bench):
+    bench.write(make_csv(300))
+    # A missed buyer costs a hundred times what a call does: calling all beats calling those who are likelier to buy.
+    sure = bench(*TRAIN, "goal.value={fn: -100, fp: -1}", "gate.strict=true")
+    assert sure.code == 3, sure.out + sure.err
+    check = worth_of(bench)
+    assert check["passed"] is False
+    assert "over acting on all: the whole 95 % interval is a loss" in check["evidence"]
+    words = " ".join(sure.out.split())
+    assert "worth NOT met: holdout: 1,000 rows gain -" in words
+    assert "fit.threshold=value acts where it pays" in words
+    assert bench("promote", "csv/1").code == 2
+    # The guess calls nobody, exactly as doing nothing does.
+    doubtful = bench(*TRAIN, "model=dummy", "goal.value={tp: 1, fp: -5}", "gate.strict=true")
+    assert doubtful.code == 0, doubtful.out + doubtful.err
+    assert worth_of(bench)["passed"] is True
+    assert "warning: the 95 % interval reaches 0, so this may be no gain at all" in " ".join(doubtful.out.split())
+    paying = bench(*TRAIN, "goal.value={tp: 10, fp: -10}", "gate.strict=true")
+    assert paying.code == 0, paying.out + paying.err
+    assert worth_of(bench)["passed"] is True
+    assert "warning" not in worth_of(bench)["evidence"]
+
+
+def test_values_that_err_more_than_the_median_are_a_sure_loss(bench: Bench):
+    draw = random.Random(3)
+    rows = "".join(f"{draw.randint(18, 80)},{draw.random() ** 12 * 1000}\n" for _ in range(400))
+    bench.write("age,bought\n" + rows)
+    # The mean of a skewed target errs more than its median.
+    result = bench(*TRAIN, "goal.value.error=1", "model=dummy", "gate.strict=true")
+    assert result.code == 3, result.out + result.err
+    assert "over always saying the median: the whole 95 % interval is a loss" in worth_of(bench)["evidence"]
+    assert "fit.threshold" not in result.out  # values have no threshold
 
 
 def test_folds_larger_than_a_class_are_refused(bench: Bench):
