@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlframe.config.goal import check_figures, check_goal
+from mlframe.config.members import check_model_is_read
 from mlframe.config.schema import CHOICES, Config, entries, pick, plain
 from mlframe.config.search import options as group_options
 from mlframe.config.types import Composed
@@ -87,6 +88,8 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
     for name, options in (config.get("task") or {}).get("steps", {}).items():
         if options is not None and changed is None:
             errors.extend(_bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None))
+    if "ensembler" in _used(plugins, steps):
+        errors.extend(check_model_is_read(config, composed.overrides))
     errors.extend(_check_limits(config))
     figures = changed is None or any(name.startswith(("goal.", "evaluators.")) for name in changed)
     if figures:

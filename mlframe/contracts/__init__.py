@@ -17,6 +17,7 @@ from mlframe.contracts.ensembling import (
     MemberOutputs,
     Trainer,
     Wrapper,
+    models_of,
 )
 from mlframe.contracts.judging import (
     Chart,
@@ -75,4 +76,5 @@ __all__ = [
     "Validator",
     "Wants",
     "Wrapper",
+    "models_of",
 ]
