@@ -63,6 +63,15 @@ def others(oof: pl.DataFrame, fold: int) -> Any:
     return np.flatnonzero(free)
 
 
+def counted_once(oof: pl.DataFrame) -> Any:
+    """Return weights, shape (rows,), with which each row counts once, however often the folds were cut.
+
+    Each prediction is kept as it is: the mean of several would be less extreme than what one model says, and so would
+    what is learned from it.
+    """
+    return oof.select(pl.col("weight") / pl.len().over("row_id")).to_series().to_numpy()
+
+
 def finish(context: Any, learning: Learning, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Give `fit`'s artifacts with calibrated out-of-fold predictions and decisions.
 
@@ -76,7 +85,7 @@ def finish(context: Any, learning: Learning, raw: Mapping[str, Any]) -> dict[str
     oof: pl.DataFrame = raw["oof"]
     y = learning.codes(oof["y"])
     proba = oof.select([f"p_{name}" for name in learning.classes]).to_numpy()
-    weight, fold = oof["weight"].to_numpy(), oof["fold"].to_numpy()
+    weight, fold = counted_once(oof), oof["fold"].to_numpy()
     frames = []
     for number in np.unique(fold):
         rows, free = np.flatnonzero(fold == number), others(oof, int(number))
@@ -95,7 +104,8 @@ def finish(context: Any, learning: Learning, raw: Mapping[str, Any]) -> dict[str
         words.append(f"{calibration['method']} calibration: log loss {losses[0]:.4f} -> {losses[1]:.4f}")
     if threshold is not None:
         words.append(f"{learning.classes[1]} from a probability of {threshold:.4g}")
-    context.say(f"{'; '.join(words)} (learned from {len(oof):,} out-of-fold rows, judged fold by fold)")
+    rows = oof["row_id"].n_unique()
+    context.say(f"{'; '.join(words)} (learned from {rows:,} out-of-fold rows, judged fold by fold)")
     last = {"calibration": calibration, "threshold": threshold}
     return {"oof": finished, "members": raw["members"], "fitting": {**raw["fitting"], "last": last}}
 
