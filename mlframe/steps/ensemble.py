@@ -253,10 +253,10 @@ def once_each(panel: _Panel) -> _Panel:
     if len(first) == panel.oof.height:
         return panel
     order = np.argsort(first)  # rows stay in the order in which they first came
-    outputs = panel.given.outputs
-    sums = np.zeros((len(outputs), len(first), *outputs.shape[2:]))
-    np.add.at(sums, (slice(None), place), outputs)
-    means = sums / times.reshape(-1, *[1] * (outputs.ndim - 2))
+    outputs = np.moveaxis(panel.given.outputs, 1, 0)
+    sums = np.zeros((len(first), *outputs.shape[1:]))
+    np.add.at(sums, place, outputs)
+    means = np.moveaxis(sums / times.reshape(-1, *[1] * (sums.ndim - 1)), 0, 1)
     rows = first[order]
     return panel._with(panel.table.take(rows), panel.oof[rows], panel.given.names, means[:, order])
 

@@ -104,8 +104,7 @@ def finish(context: Any, learning: Learning, raw: Mapping[str, Any]) -> dict[str
         words.append(f"{calibration['method']} calibration: log loss {losses[0]:.4f} -> {losses[1]:.4f}")
     if threshold is not None:
         words.append(f"{learning.classes[1]} from a probability of {threshold:.4g}")
-    rows = oof["row_id"].n_unique()
-    context.say(f"{'; '.join(words)} (learned from {rows:,} out-of-fold rows, judged fold by fold)")
+    context.say(f"{'; '.join(words)} (learned from {oof['row_id'].n_unique():,} out-of-fold rows, judged fold by fold)")
     last = {"calibration": calibration, "threshold": threshold}
     return {"oof": finished, "members": raw["members"], "fitting": {**raw["fitting"], "last": last}}
 

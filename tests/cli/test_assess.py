@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -119,6 +121,47 @@ def test_the_same_assessment_again_is_remembered(bench: Bench):
 
     assert table(first.out) == table(again.out) != []
     assert "Can it work?" in page_of(bench, "assessment.html")
+
+
+CURVE = (
+    *ASSESS, "task.steps.assess.parts=[curve]", "task.steps.assess.curve=linear", "splitter.holdout=0",
+    "splitter.folds=3",
+)  # fmt: skip
+"""The learning curve alone; it begins with 50 rows or more."""
+
+
+def test_the_learning_curve_takes_whole_groups(bench: Bench):
+    draw = random.Random(1)
+    lines = [f"{group},{draw.randint(0, 99)}" for group in range(27) for _ in range(13)]
+    rows = "".join(
+        f"{line},{'yes' if int(line.partition(',')[2]) + draw.randint(-20, 20) > 50 else 'no'}\n" for line in lines
+    )
+    bench.write("team,age,bought\n" + rows)
+    result = bench(*CURVE, "splitter=group", "data.columns.team.role=group")
+    assert result.code == 0, result.out + result.err
+    # Half and a quarter of 18 groups of 13 rows; a cut through groups would take 58 rows, not 52.
+    assert re.search(
+        r"Measured: 0\.\d+ with 52 rows, 0\.\d+ with 117 rows, 0\.\d+ with 234 rows", page_of(bench, "assessment.html")
+    )
+
+
+def test_the_learning_curve_takes_the_latest_rows(bench: Bench):
+    draw = random.Random(1)
+    days = [date(2024, 1, 1) + timedelta(days=at) for at in range(460)]
+    ages = [draw.randint(0, 99) for _ in days]
+    # What the age says turned around after 120 of the 230 days that are learned from.
+    says = ["yes" if (age > 50) ^ (at < 120) else "no" for at, age in enumerate(ages)]
+    bench.write("day,age,bought\n" + "".join(f"{d},{a},{s}\n" for d, a, s in zip(days, ages, says, strict=True)))
+    result = bench(
+        *CURVE, "splitter=time", "splitter.folds=1", "data.columns.day.role=time", "data.source.times.day='%Y-%m-%d'"
+    )
+    assert result.code == 0, result.out + result.err
+    found = re.search(
+        r"Measured: (\S+) with 57 rows, (\S+) with 115 rows, (\S+) with 230 rows", page_of(bench, "assessment.html")
+    )
+    assert found
+    assert float(found[1]) > 0.99  # rows drawn at random would say the contrary, or nothing
+    assert float(found[3]) < 0.9
 
 
 def test_a_target_out_of_reach_is_a_no(bench: Bench):
