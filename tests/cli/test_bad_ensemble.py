@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from workbench import FAST, TABLE, Bench, make_csv, nothing_kept, refused
 
@@ -123,7 +125,6 @@ def test_several_mistakes_in_members_are_told_together(bench: Bench):
             ("ensembler=boosting needs a model that takes row weights", "model=neighbors takes none"),
         ),
         (["ensembler=stacking", *SMALL, "splitter=holdout"], ("two folds or more", "splitter=stratified")),
-        (["model=linear", "fit.calibration=sigmoid", "splitter=holdout"], ("two folds or more", "fit.calibration")),
         (
             ["ensembler=voting", *SMALL, "+model@ensembler.members.near=neighbors", "data.columns.income.role=weight"],
             ("model=neighbors cannot take row weights", "in: near"),
@@ -136,6 +137,48 @@ def test_what_only_the_fit_can_tell(bench: Bench, overrides: list[str], words: t
     result = bench(*TABLE, *QUIET, *folds, *overrides)
     refused(result, *words, "step: fit")
     nothing_kept(bench, runs=1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["splitter=holdout", "fit.calibration=isotonic"],
+            (
+                "fit.calibration is learned",
+                "splitter=holdout cuts one",
+                "splitter=stratified",
+                "or fit.calibration=none",
+            ),
+        ),
+        (["splitter=time", "splitter.folds=1", "fit.threshold=f1"], ("two folds or more", "splitter=time cuts one")),
+        (["goal.task=regression", "fit.calibration=sigmoid"], ("A regression has no probabilities", "'sigmoid'")),
+        (["goal.task=multiclass", "fit.threshold=0.4"], ("needs two classes, and the task is multiclass",)),
+        (["splitter.folds=1"], ("splitter.folds must be 2 or more", "splitter=holdout")),
+        (["splitter.holdout=1.5"], ("splitter.holdout must be a share", "command line: splitter.holdout=1.5")),
+        (["evaluators.classification.bootstrap=-1"], ("classification: bootstrap must be 0 or more",)),
+        (["reporters=[html]", "reporters.html.rows=0"], ("html: rows must be 1 or more", "reporters.html.rows")),
+        (["reporters=[card]", "reporters.card.filename=a/b.txt"], ("reporters.card.filename",)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_the_config_tells_is_refused_before_anything_is_read(
+    bench: Bench, overrides: list[str], words: tuple[str, ...]
+):
+    for command in ([], ["plan"]):
+        refused(bench(*command, *TABLE, *QUIET, *overrides), "1 problem found", *words)
+    nothing_kept(bench, runs=0)
+
+
+def test_isotonic_calibration_of_few_rows_warns_in_run_and_report(bench: Bench):
+    bench.write(make_csv(200))
+    lines = [line for line in QUIET if line != "reporters=[]"]
+    result = bench(*TABLE, *lines, "model=linear", "fit.calibration=isotonic", "splitter.folds=2")
+    assert result.code == 0, result.err
+    words = "isotonic calibration learned from 160 rows; with fewer than 1,000 it tends to overfit"
+    assert f"warning: {words}" in " ".join(result.out.split())
+    (files,) = bench.runs()[0]["summary"]["report"].values()
+    assert words[1:] in Path(files[0]).read_text(encoding="utf-8")
 
 
 def test_values_are_neither_voted_for_nor_calibrated_nor_decided(bench: Bench):
