@@ -128,7 +128,7 @@ def read_sample(door: Any, config: dict[str, Any]) -> dict[str, Any]:
 def show(overrides: list[str], plan: dict[str, Any]) -> None:
     """Print one job's plan: the picked options that its steps read, its columns and its steps."""
     config = plan["config"]
-    picks = {key: value for key, value in plan["composed"].choices.items() if value is not None}
+    picks = picks_of(plan["composed"], config)
     steps = {row[0] for row in plan["rows"]}
     read = {
         key: value
@@ -149,6 +149,17 @@ def show(overrides: list[str], plan: dict[str, Any]) -> None:
             [(c.name, c.role, c.kind, c.dtype, "inferred" if c.inferred else "declared") for c in columns],
         )
     print_table(("step", "what it does", "reads", "now"), plan["rows"])
+
+
+def picks_of(composed: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """Return config group to the option picked; an ensembler of members names them, and no model, which it does not read."""
+    from mlframe.contracts import models_of
+
+    picks = {key: value for key, value in composed.choices.items() if value is not None}
+    if (config.get("ensembler") or {}).get("members"):
+        picks["ensembler"] = f"{picks['ensembler']} of {', '.join(models_of(config))}"
+        picks.pop("model", None)
+    return picks
 
 
 READERS = {

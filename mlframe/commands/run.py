@@ -54,12 +54,13 @@ def run_task(door: Door, composed: Composed, group: str | None = None) -> int:
 
 def headline(composed: Composed, config: dict[str, Any]) -> str:
     """Return the run's first line: the task and the choices that its steps read."""
-    from mlframe.commands.plan import READERS
+    from mlframe.commands.plan import READERS, picks_of
 
     steps = {name for name, options in config["task"]["steps"].items() if options is not None}
+    picks = picks_of(composed, config)
     parts = [
-        f"{key}={composed.choices[key]}"
+        f"{key}={picks[key]}"
         for key in ("data", "model", "ensembler", "splitter", "experiment", "level")
-        if composed.choices.get(key) not in (None, "none") and (key not in READERS or steps & READERS[key])
+        if picks.get(key) not in (None, "none") and (key not in READERS or steps & READERS[key])
     ]
     return f"{config['task']['name']}: {' '.join(parts)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mlframe.commands.shown import figure_text, print_table, when
+from mlframe.contracts import models_of
 
 SUMMARY = "list runs, the latest first"
 
@@ -27,7 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
     rows = []
     for item in found:
         summary = item.get("summary") or {}
-        model = ((item.get("config") or {}).get("model") or {}).get("name")
         metric = summary.get("metric")
         figure = figure_text(summary.get("figures"), metric)
         rows.append(
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
                 item["id"],
                 item["task"],
                 item["name"],
-                model,
+                ", ".join(models_of(item.get("config") or {})),
                 item["status"],
                 when(item["started"]),
                 f"{metric} {figure}" if figure else "",

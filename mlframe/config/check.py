@@ -9,7 +9,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlframe.config.fit import BUILT, check_built, check_folds, check_last_parts
 from mlframe.config.goal import check_figures, check_goal
+from mlframe.config.members import check_model_is_read
 from mlframe.config.schema import CHOICES, Config, entries, pick, plain
 from mlframe.config.search import options as group_options
 from mlframe.config.types import Composed
@@ -71,7 +73,8 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
                 UnknownNameError.from_name(f"word for {key}", str(value), words, where=_origin(composed, key))
             )
     task = config["goal"].get("task")
-    for group in _used(plugins, steps):
+    used = _used(plugins, steps)
+    for group in used:
         key = group.replace("/", ".")
         if changed is not None and not any(name.startswith(f"{key}.") for name in changed):
             continue
@@ -87,11 +90,19 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
     for name, options in (config.get("task") or {}).get("steps", {}).items():
         if options is not None and changed is None:
             errors.extend(_bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None))
+    if "ensembler" in used:
+        errors.extend(check_model_is_read(config, composed.overrides))
+        errors.extend(check_last_parts(config["fit"], task))
     errors.extend(_check_limits(config))
+    if not errors:
+        touched = [group for group in BUILT if changed is None or any(name.startswith(f"{group}.") for name in changed)]
+        errors.extend(check_built(plugins, config, [group for group in touched if group in used]))
+    if not errors and "ensembler" in used:
+        errors.extend(check_folds(plugins, config))
     figures = changed is None or any(name.startswith(("goal.", "evaluators.")) for name in changed)
     if figures:
         errors.extend(check_goal(config["goal"]))
-    if not errors and figures and "evaluators" in _used(plugins, steps):
+    if not errors and figures and "evaluators" in used:
         errors.extend(check_figures(plugins, config))
     return [_from_command_line(composed, error) for error in errors]
 

@@ -15,7 +15,7 @@ from mlframe.plugins import Plugins
 if TYPE_CHECKING:
     from mlframe.contracts import Figure
 
-__all__ = ["OUTCOMES", "check_figures", "check_goal", "check_value", "declared_by"]
+__all__ = ["OUTCOMES", "check_figures", "check_goal", "check_ranges", "check_value", "declared_by"]
 
 OUTCOMES: Mapping[str, tuple[str, ...]] = {"binary": ("tp", "fp", "tn", "fn"), "regression": ("error",)}
 """Keys of `goal.value` for each learning task that has a value."""
@@ -113,6 +113,32 @@ def check_figures(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[Mlfra
             judge = None if key == "goal.metric" else _judge_of(plugins, config, name, task)
             also = f"evaluators={judge} measures it" if judge else remedy
             yield UnknownNameError.from_name(kind, name, declared, where=key, remedy=also)
+    yield from check_ranges(goal, declared, goal.get("metric"))
+
+
+def check_ranges(
+    goal: Mapping[str, Any], declared: Mapping[str, Figure], metric: str | None
+) -> Iterator[ParameterError]:
+    """Find targets, and a baseline of the metric, that their figure can never be.
+
+    Args:
+        goal: the config's goal.
+        declared: the known figures by name.
+        metric: the figure that decides, None while it is not known.
+    """
+    wanted = {f"goal.targets.{name}": (name, value) for name, value in (goal.get("targets") or {}).items()}
+    baseline = goal.get("baseline")
+    if metric and isinstance(baseline, int | float):
+        wanted["goal.baseline"] = (metric, baseline)
+    for key, (name, value) in wanted.items():
+        figure = declared.get(name)
+        if figure is not None and not figure.holds(value):
+            yield ParameterError(
+                f"{name} can never be {value:g}",
+                value=value,
+                where=key,
+                hint=f"{name} is {figure.range}, {figure.better} is better",
+            )
 
 
 def _judge_of(plugins: Plugins, config: Mapping[str, Any], figure: str, task: str | None) -> str | None:

@@ -18,6 +18,7 @@ from mlframe.contracts.ensembling import (
     MemberOutputs,
     Trainer,
     Wrapper,
+    models_of,
 )
 from mlframe.contracts.judging import (
     Chart,
@@ -78,4 +79,5 @@ __all__ = [
     "Validator",
     "Wants",
     "Wrapper",
+    "models_of",
 ]

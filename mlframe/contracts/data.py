@@ -124,7 +124,11 @@ class Split:
 
 
 class Splitter(ABC):
-    """Cuts rows into folds and a holdout (hook `mlframe_splitters`, group `splitter`); equal seeds give equal cuts."""
+    """Cuts rows into folds and a holdout (hook `mlframe_splitters`, group `splitter`); equal seeds give equal cuts.
+
+    One that knows how many folds it cuts at a time says so in an attribute `folds`: what needs two is then refused before any
+    row is read.
+    """
 
     @abstractmethod
     def split(self, table: Table, target: Array, task: str) -> Split:

@@ -10,10 +10,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 if TYPE_CHECKING:
     from mlframe.contracts.learning import Array
 
-__all__ = ["ALONE", "Combination", "Combiner", "Ensembler", "MemberOutputs", "Trainer", "Wrapper"]
+__all__ = ["ALONE", "Combination", "Combiner", "Ensembler", "MemberOutputs", "Trainer", "Wrapper", "models_of"]
 
 ALONE = "none"
 """Registered name of the ensembler that leaves a candidate alone; members are fitted under it."""
+
+
+def models_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a config fits: an ensemble's members, which stand in the model's place, else the model.
+
+    Args:
+        config: a resolved config, or what a run has recorded of one.
+
+    Returns:
+        Names; a member that is not called as its model is has the model in brackets.
+    """
+    members = {key: node for key, node in ((config.get("ensembler") or {}).get("members") or {}).items() if node}
+    if members:
+        return tuple(key if key == node["name"] else f"{key} ({node['name']})" for key, node in members.items())
+    name = (config.get("model") or {}).get("name")
+    return (str(name),) if name else ()
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ class Figure:
             `goal.metric` may not.
         measured: whether it is measured on the pipeline at work (time, size), not computed from predictions: it may
             differ each time, and better predictions need not make it better.
+        low: the least that it can be, None for no end; a target beyond it is refused.
+        high: the most that it can be, None for no end.
     """
 
     name: str
@@ -41,6 +43,21 @@ class Figure:
     summary: str = ""
     holdout_only: bool = False
     measured: bool = False
+    low: float | None = None
+    high: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """Whether the figure can have a value."""
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    @property
+    def range(self) -> str:
+        """The values that it can have, in words."""
+        if self.low is not None and self.high is not None:
+            return f"between {self.low:g} and {self.high:g}"
+        if self.low is not None:
+            return f"{self.low:g} or more"
+        return "any number" if self.high is None else f"{self.high:g} or less"
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,29 @@ __all__ = ["ClassificationEvaluator"]
 
 TASKS = ("binary", "multiclass")
 FIGURES = (
-    Figure("roc_auc", "higher", "1", TASKS, "How often a random positive is ranked above a random negative"),
-    Figure("average_precision", "higher", "1", TASKS, "Precision averaged over all recalls; suits rare positives"),
-    Figure("log_loss", "lower", "1", TASKS, "How wrong the probabilities are; sure mistakes cost most"),
-    Figure("brier", "lower", "1", TASKS, "Mean squared error of the probabilities"),
-    Figure("f1", "higher", "1", TASKS, "Harmonic mean of precision and recall at the decision threshold"),
-    Figure("precision", "higher", "1", TASKS, "Share of the called positives that are positive"),
-    Figure("recall", "higher", "1", TASKS, "Share of the positives that are found"),
-    Figure("mcc", "higher", "1", TASKS, "Correlation of decision and truth; 0 is no better than guessing"),
-    Figure("accuracy", "higher", "1", TASKS, "Share of the rows that get the right class"),
+    Figure(
+        "roc_auc", "higher", "1", TASKS, "How often a random positive is ranked above a random negative", low=0, high=1
+    ),
+    Figure(
+        "average_precision",
+        "higher",
+        "1",
+        TASKS,
+        "Precision averaged over all recalls; suits rare positives",
+        low=0,
+        high=1,
+    ),
+    Figure("log_loss", "lower", "1", TASKS, "How wrong the probabilities are; sure mistakes cost most", low=0),
+    Figure("brier", "lower", "1", TASKS, "Mean squared error of the probabilities", low=0, high=2),
+    Figure(
+        "f1", "higher", "1", TASKS, "Harmonic mean of precision and recall at the decision threshold", low=0, high=1
+    ),
+    Figure("precision", "higher", "1", TASKS, "Share of the called positives that are positive", low=0, high=1),
+    Figure("recall", "higher", "1", TASKS, "Share of the positives that are found", low=0, high=1),
+    Figure(
+        "mcc", "higher", "1", TASKS, "Correlation of decision and truth; 0 is no better than guessing", low=-1, high=1
+    ),
+    Figure("accuracy", "higher", "1", TASKS, "Share of the rows that get the right class", low=0, high=1),
 )
 MOST_CURVES = 5
 """Classes that get a curve of their own; of more, the ones with the most rows are drawn."""

@@ -29,6 +29,7 @@ FIGURE = Figure(
     "Largest difference between protected groups: of the true positive rate, or of the mean error in standard"
     " deviations of the target",
     holdout_only=True,
+    low=0,
 )
 FOUR_FIFTHS = 0.8
 """A group selected less than four fifths as often as another is a sign of adverse impact (US EEOC, 29 CFR 1607.4)."""

@@ -62,11 +62,11 @@ class RegressionEvaluator(Evaluator):
     def declares(self) -> Sequence[Figure]:
         """Return the five figures."""
         return (
-            Figure("rmse", "lower", "target", TASKS, "Typical size of the error; large errors weigh most"),
-            Figure("mae", "lower", "target", TASKS, "Mean size of the error"),
-            Figure("r2", "higher", "1", TASKS, "Share of the target's variance that is explained"),
-            Figure("mape", "lower", "1", TASKS, "Mean error as a share of the true value"),
-            Figure("pinball", "lower", "target", TASKS, f"Loss of a forecast of the {self.quantile:g} quantile"),
+            Figure("rmse", "lower", "target", TASKS, "Typical size of the error; large errors weigh most", low=0),
+            Figure("mae", "lower", "target", TASKS, "Mean size of the error", low=0),
+            Figure("r2", "higher", "1", TASKS, "Share of the target's variance that is explained", high=1),
+            Figure("mape", "lower", "1", TASKS, "Mean error as a share of the true value", low=0),
+            Figure("pinball", "lower", "target", TASKS, f"Loss of a forecast of the {self.quantile:g} quantile", low=0),
         )
 
     def evaluate(self, judged: Judged) -> Evaluation:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PowerLaw", "extrapolate", "fit_power_law", "rows_needed", "sizes_of"]
+from mlframe.errors import DataError
+
+__all__ = ["PowerLaw", "extrapolate", "fit_power_law", "nested_parts", "rows_needed", "sizes_of"]
 
 Array = npt.NDArray[Any]
 
@@ -38,6 +40,32 @@ def sizes_of(rows: int, count: int, least: int) -> list[int]:
     """Return `count` numbers of rows, each twice the one before, up to all of them; fewer where `least` forbids."""
     wanted = [rows >> step for step in range(count)]
     return sorted(size for size in wanted if size >= least or size == rows)
+
+
+def nested_parts(
+    cut: Callable[[Array, float], tuple[Array, Array]], rows: Array, shares: Sequence[float]
+) -> list[Array | None]:
+    """Return smaller and larger parts of some rows, each inside the next, as a splitter cuts them.
+
+    So groups stay whole, and rows in time are the latest ones: those that a model with less history would have.
+
+    Args:
+        cut: cuts rows in two by the splitter's rule; the second part has about the given share of them.
+        rows: positions.
+        shares: ascending, the last one 1.
+
+    Returns:
+        One part a share, about so large; None where the rule gives none so small.
+    """
+    parts: list[Array | None] = [rows]
+    inner = rows
+    for share in reversed(shares[:-1]):
+        try:
+            inner = cut(inner, min(share * len(rows) / len(inner), 0.99))[1]
+        except DataError:
+            return [None] * (len(shares) - len(parts)) + parts
+        parts.insert(0, inner)
+    return parts
 
 
 def fit_power_law(rows: Array, errors: Array) -> PowerLaw:

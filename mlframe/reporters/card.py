@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlframe.charts.document import Document, Heading, Pictures, Points, Table
-from mlframe.contracts import Reporter, ReportInput
+from mlframe.contracts import Reporter, ReportInput, models_of
 from mlframe.reporters import risks, story
 from mlframe.reporters.parts import (
     Parts,
@@ -81,7 +81,7 @@ def _details(material: ReportInput) -> Iterator[Any]:
         "version": material.version or "not registered",
         "date": facts.get("started") or "not recorded",
         "learning task": material.goal.get("task") or "not recorded",
-        "model": _models(config),
+        "model": ", ".join(models_of(config)) or "not stated: model",
         "featurizer": _name(config, "featurizer"),
         "ensembler": _name(config, "ensembler"),
         "calibration of probabilities": _fit(config, "calibration"),
@@ -96,14 +96,6 @@ def _details(material: ReportInput) -> Iterator[Any]:
 def _name(config: Mapping[str, Any], key: str) -> str:
     node = config.get(key)
     return str(node.get("name")) if isinstance(node, Mapping) and node.get("name") else f"not stated: {key}"
-
-
-def _models(config: Mapping[str, Any]) -> str:
-    """Name the model, or an ensemble's members, which stand in its place."""
-    members = (config.get("ensembler") or {}).get("members")
-    if not members:
-        return _name(config, "model")
-    return ", ".join(f"{key} ({node['name']})" if key != node["name"] else key for key, node in members.items())
 
 
 def _fit(config: Mapping[str, Any], key: str) -> Any:

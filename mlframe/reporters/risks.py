@@ -75,6 +75,8 @@ def _measuring(material: ReportInput) -> Iterator[Risk]:
     if uses > 1:
         text = f"{uses} runs have read this holdout; figures chosen on it grow optimistic. Keep fresh rows aside."
         yield Risk("warning", "Holdout reused", text)
+    for text in (material.data.get("fitting") or {}).get("warnings") or ():
+        yield Risk("warning", "Calibration", f"{text[0].upper()}{text[1:]}.")
     for check in material.gate.get("checks") or ():
         if check.get("passed") is None:
             yield Risk("warning", "Not judged", f"{check['name']}: {check.get('evidence')}")

@@ -286,7 +286,7 @@ def flat_figures(summary: Mapping[str, Any]) -> dict[str, float]:
 def _merge(summary: dict[str, Any], more: Mapping[str, Any]) -> None:
     for key, value in more.items():
         if isinstance(value, Mapping) and isinstance(summary.get(key), dict):
-            summary[key].update(value)
+            _merge(summary[key], value)
         else:
             summary[key] = dict(value) if isinstance(value, Mapping) else value
 

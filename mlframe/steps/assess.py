@@ -31,7 +31,7 @@ class Assess(Step):
     """
 
     summary = "looks for leaks, and for whether it can work"
-    reads = ("assess", "goal", "featurizer", "evaluators", "seed")
+    reads = ("assess", "goal", "featurizer", "splitter", "evaluators", "seed")
     needs = ("labelled", "labels", "learning", "split")
     gives = {"assessment": "json"}
 

@@ -218,6 +218,7 @@ def crossfitted(
 def fit_final(taught: _Panel, combination: Combination) -> Member:
     """Fit the model that learns from outputs, and its featurizer when it reads the rows too."""
     assert combination.final is not None
+    taught = once_each(taught)
     context, learning, given = taught.context, taught.learning, taught.given
     registry = context.plugins.registry
     node, held = apart(combination.final)
@@ -238,6 +239,26 @@ def fit_final(taught: _Panel, combination: Combination) -> Member:
     label = f"ensembler.final={node['name']}"
     fit_estimator(estimator, adapter, Features(matrix, names, origins, categorical), given.target, weight, None, label)
     return Member(featurizer, estimator, str(node["name"]), names, origins, adapter)
+
+
+def once_each(panel: _Panel) -> _Panel:
+    """Return each row once, with the mean of its outputs where the folds were cut repeatedly.
+
+    A row that stands there twice would weigh twice and loosen the final model's regularization. Means and not weights,
+    which not every model takes.
+    """
+    _, first, place, times = np.unique(
+        panel.oof["row_id"].to_numpy(), return_index=True, return_inverse=True, return_counts=True
+    )
+    if len(first) == panel.oof.height:
+        return panel
+    order = np.argsort(first)  # rows stay in the order in which they first came
+    outputs = np.moveaxis(panel.given.outputs, 1, 0)
+    sums = np.zeros((len(first), *outputs.shape[1:]))
+    np.add.at(sums, place, outputs)
+    means = np.moveaxis(sums / times.reshape(-1, *[1] * (sums.ndim - 1)), 0, 1)
+    rows = first[order]
+    return panel._with(panel.table.take(rows), panel.oof[rows], panel.given.names, means[:, order])
 
 
 def facts(whole: _Panel, combination: Combination, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

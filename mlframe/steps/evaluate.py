@@ -33,19 +33,25 @@ class Evaluate(Step):
         held = table.take(rows)
         labels: pl.DataFrame = inputs["labels"][rows]
         predictions = pipeline.predictions(held, labels["target"], labels["weight"].to_numpy(), "holdout")
-        if len(rows) == 0:
-            context.say("no holdout: splitter.holdout is 0")
-            return {"holdout": predictions.frame, "evaluation": pack_evaluation(Evaluation())}
-        check_finite(predictions.proba if learning.classes else predictions.y_pred, context)
+        goal = {key: context.config["goal"].get(key) for key in ("metric", "value")}
+        # Where folds are cut repeatedly, a row counts once.
+        oof = Predictions(first_of_each(inputs["oof"]), learning.task, learning.classes, "folds")
+        oof_table = _rows_of(table, oof)
+        if len(rows):
+            check_finite(predictions.proba if learning.classes else predictions.y_pred, context)
+            judged = Judged(predictions, pipeline, held, oof, oof_table, goal)
+        else:
+            context.say("no holdout (splitter.holdout is 0): out-of-fold rows are judged in its place")
+            judged = Judged(oof, None, oof_table, oof, oof_table, goal)
         figures: dict[str, Interval] = {}
         charts: list[Chart] = []
         tables: dict[str, pl.DataFrame] = {}
         findings: list[Finding] = []
-        oof = Predictions(inputs["oof"], learning.task, learning.classes, "folds")
-        goal = {key: context.config["goal"].get(key) for key in ("metric", "value")}
-        judged = Judged(predictions, pipeline, held, oof, _rows_of(table, oof), goal)
         for key, evaluator in context.components("evaluators"):
             if learning.task not in evaluator.tasks:
+                continue
+            # `score` has asked those that judge fold by fold; rows of different folds are never ranked together.
+            if not len(rows) and any(not figure.holdout_only for figure in evaluator.declares()):
                 continue
             context.progress(None, None, key)
             found = evaluator.evaluate(judged)
@@ -56,19 +62,26 @@ class Evaluate(Step):
         for finding in findings:
             if finding.severity != "info":
                 context.say(f"{finding.severity}: {finding.text}")
-        split_key = context.keys["split"]
-        context.store.record_holdout(context.run.id, data_fingerprint=context.keys["rows"], split_key=split_key)
-        uses = context.store.holdout_uses(split_key)
-        if uses > 1:
-            context.say(f"this holdout has now been read by {uses} runs; figures chosen on it grow optimistic")
+        if len(rows):
+            split_key = context.keys["split"]
+            context.store.record_holdout(context.run.id, data_fingerprint=context.keys["rows"], split_key=split_key)
+            uses = context.store.holdout_uses(split_key)
+            if uses > 1:
+                context.say(f"this holdout has now been read by {uses} runs; figures chosen on it grow optimistic")
+        evaluation = Evaluation(figures, charts, tables, findings)
         return {
             "holdout": predictions.frame,
-            "evaluation": pack_evaluation(Evaluation(figures, charts, tables, findings)),
+            "evaluation": pack_evaluation(evaluation, "holdout" if len(rows) else "folds"),
         }
 
     def summarize(self, **given: Any) -> Mapping[str, Any]:
-        """Return the holdout's figures."""
-        return {"figures": {"holdout": given["evaluation"]["figures"]}}
+        """Return the figures of the rows that were judged."""
+        return {"figures": {given["evaluation"]["part"]: given["evaluation"]["figures"]}}
+
+
+def first_of_each(oof: pl.DataFrame) -> pl.DataFrame:
+    """Return out-of-fold predictions with each row once: as it was predicted when the folds were first cut."""
+    return oof.unique("row_id", keep="first", maintain_order=True)
 
 
 def _rows_of(table: Table, predictions: Predictions) -> Table:

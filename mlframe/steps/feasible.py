@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from mlframe.contracts import Chart, Figure, Interval, Judged, Predictions, Split
-from mlframe.feasibility.curve import extrapolate, rows_needed, sizes_of
+from mlframe.feasibility.curve import extrapolate, nested_parts, rows_needed, sizes_of
 from mlframe.feasibility.noise import doubtful_labels, doubtful_values
 from mlframe.feasibility.rules import ask_one_question, repeat_last
 from mlframe.feasibility.verdict import Evidence, judge, smallest_effect
@@ -277,25 +277,32 @@ def _curve(bench: Bench, step: Assess, learner: Trial, target: float | None) -> 
     smallest = min(len(train) for train, _ in bench.cut.folds)
     shares = [size / smallest for size in sizes_of(smallest, step.sizes, least)]
     found = np.full((len(bench.cut.folds), len(shares)), np.nan)
+    sizes = np.zeros_like(found)
+    splitter, task = bench.context.component("splitter"), bench.learning.task
+
+    def by_rule(rows: Array, share: float) -> tuple[Array, Array]:
+        return splitter.cut(bench.table, bench.target, task, rows, share)  # type: ignore[no-any-return]
+
     for fold, (train, valid) in enumerate(bench.cut.folds):
-        order = np.random.default_rng([seed, fold]).permutation(train)  # each part holds the one before it
-        for at, share in enumerate(shares):
-            bench.context.progress(None, None, f"learning curve, fold {fold + 1}, {share:.0%} of the rows")
-            if share == 1.0:
+        for at, part in enumerate(nested_parts(by_rule, train, shares)):
+            bench.context.progress(None, None, f"learning curve, fold {fold + 1}, {shares[at]:.0%} of the rows")
+            if part is None or (bench.learning.classes and len(np.unique(bench.target[part])) < 2):
+                continue
+            sizes[fold, at] = len(part)
+            if at + 1 == len(shares):
                 said: Predictions | None = learner.parts[fold]
             else:
-                part = np.sort(order[: max(round(share * len(train)), 2)])
-                if bench.learning.classes and len(np.unique(bench.target[part])) < 2:
-                    continue
                 outputs = bench.fit_predict(step.models[step.curve], part, valid, {})
                 said = bench.predictions(outputs, valid, fold)
             score = bench.score(said, intervals=False) if said is not None else None
             found[fold, at] = np.nan if score is None else score.value
     whole = float(np.mean([len(train) for train, _ in bench.cut.folds]))
-    kept = found[np.isfinite(found).all(axis=1)]
-    rows = whole * np.asarray(shares)
+    able = np.isfinite(found).all(axis=1)
+    kept = found[able]
+    # What the rule gave: whole groups need not come near the share that was wanted.
+    rows = sizes[able].mean(axis=0) if able.any() else whole * np.asarray(shares)
     record: dict[str, Any] = {"model": step.curve, "rows": [round(n) for n in rows]}
-    if len(kept) == 0 or len(shares) < 3:
+    if len(kept) == 0 or len(np.unique(rows)) < 3:
         return {**record, "text": "there are too few rows for a learning curve"}
     record |= {"scores": kept.mean(axis=0).tolist(), "per_fold": kept.tolist()}
     higher = metric.better == "higher"
@@ -385,7 +392,8 @@ def _curve_chart(curve: Mapping[str, Any], metric: Figure, name: str) -> dict[st
         ),
     ]
     names = [(float(np.log10(n)), f"{n:,}") for n in (curve["rows"][0], curve["rows"][-1], ahead[-1]["rows"])]
-    alt = f"{curve['text']}. Whiskers: spread of the folds where measured, 95 % interval where expected."
+    told = ", ".join(f"{score:.3f} with {n:,} rows" for n, score in zip(curve["rows"], curve["scores"], strict=True))
+    alt = f"{curve['text']}. Measured: {told}. Whiskers: spread of the folds where measured, 95 % interval where expected."
     chart = lines(
         "learning_curve",
         f"Learning curve of {name}: {metric.name} by train rows",

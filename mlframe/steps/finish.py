@@ -9,10 +9,14 @@ import numpy as np
 import polars as pl
 
 from mlframe import stats
+from mlframe.config.fit import check_last_parts
 from mlframe.errors import ConfigError
 from mlframe.pipeline import Learning, decide
 
 __all__ = ["RAW", "check_finish", "finish", "finishes", "others"]
+
+ISOTONIC_ROWS = 1000
+"""With fewer rows isotonic calibration tends to overfit (scikit-learn's user guide, 1.16 Probability calibration)."""
 
 RAW = {"fit.calibration": "none", "fit.threshold": "none"}
 """The config of the same candidate without its last parts."""
@@ -29,21 +33,8 @@ def check_finish(context: Any, task: str) -> None:
     Raises:
         ConfigError: values have no probabilities, and only two classes have a threshold.
     """
-    fit = context.config["fit"]
-    if fit["calibration"] != "none" and task == "regression":
-        raise ConfigError(
-            "A regression has no probabilities to calibrate",
-            value=fit["calibration"],
-            where="fit.calibration",
-            hint="set fit.calibration=none",
-        )
-    if fit["threshold"] != "none" and task != "binary":
-        raise ConfigError(
-            f"A decision threshold needs two classes, and the task is {task}",
-            value=fit["threshold"],
-            where="fit.threshold",
-            hint="set fit.threshold=none",
-        )
+    for error in check_last_parts(context.config["fit"], task):
+        raise error
 
 
 def others(oof: pl.DataFrame, fold: int) -> Any:
@@ -63,6 +54,15 @@ def others(oof: pl.DataFrame, fold: int) -> Any:
     return np.flatnonzero(free)
 
 
+def counted_once(oof: pl.DataFrame) -> Any:
+    """Return weights, shape (rows,), with which each row counts once, however often the folds were cut.
+
+    Each prediction is kept as it is: the mean of several would be less extreme than what one model says, and so would
+    what is learned from it.
+    """
+    return oof.select(pl.col("weight") / pl.len().over("row_id")).to_series().to_numpy()
+
+
 def finish(context: Any, learning: Learning, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Give `fit`'s artifacts with calibrated out-of-fold predictions and decisions.
 
@@ -76,13 +76,13 @@ def finish(context: Any, learning: Learning, raw: Mapping[str, Any]) -> dict[str
     oof: pl.DataFrame = raw["oof"]
     y = learning.codes(oof["y"])
     proba = oof.select([f"p_{name}" for name in learning.classes]).to_numpy()
-    weight, fold = oof["weight"].to_numpy(), oof["fold"].to_numpy()
+    weight, fold = counted_once(oof), oof["fold"].to_numpy()
     frames = []
     for number in np.unique(fold):
-        rows, free = np.flatnonzero(fold == number), others(oof, int(number))
+        inside, free = np.flatnonzero(fold == number), others(oof, int(number))
         calibration, threshold = _learn(context.config, proba[free], y[free], weight[free])
-        outputs = proba[rows] if calibration is None else stats.calibrate(proba[rows], calibration)
-        frames.append(oof[rows].select("row_id", "fold", "y").hstack(decide(outputs, learning, threshold)))
+        outputs = proba[inside] if calibration is None else stats.calibrate(proba[inside], calibration)
+        frames.append(oof[inside].select("row_id", "fold", "y").hstack(decide(outputs, learning, threshold)))
     finished = pl.concat(frames).with_columns(oof["weight"])
     calibration, threshold = _learn(context.config, proba, y, weight)
     words = []
@@ -95,9 +95,17 @@ def finish(context: Any, learning: Learning, raw: Mapping[str, Any]) -> dict[str
         words.append(f"{calibration['method']} calibration: log loss {losses[0]:.4f} -> {losses[1]:.4f}")
     if threshold is not None:
         words.append(f"{learning.classes[1]} from a probability of {threshold:.4g}")
-    context.say(f"{'; '.join(words)} (learned from {len(oof):,} out-of-fold rows, judged fold by fold)")
+    rows = int(oof["row_id"].n_unique())
+    context.say(f"{'; '.join(words)} (learned from {rows:,} out-of-fold rows, judged fold by fold)")
     last = {"calibration": calibration, "threshold": threshold}
-    return {"oof": finished, "members": raw["members"], "fitting": {**raw["fitting"], "last": last}}
+    fitting = {**raw["fitting"], "last": last}
+    if context.config["fit"]["calibration"] == "isotonic" and rows < ISOTONIC_ROWS:
+        fitting["warnings"] = [
+            f"isotonic calibration learned from {rows:,} rows; with fewer than {ISOTONIC_ROWS:,} it tends to overfit: "
+            "fit.calibration=sigmoid has two numbers to learn"
+        ]
+        context.say(f"warning: {fitting['warnings'][0]}")
+    return {"oof": finished, "members": raw["members"], "fitting": fitting}
 
 
 def _learn(config: Mapping[str, Any], proba: Any, y: Any, weight: Any) -> tuple[dict[str, Any] | None, float | None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from mlframe.config.goal import check_ranges
 from mlframe.config.schema import pick
 from mlframe.contracts import Combiner, Judged, Predictions, Step, Told
 from mlframe.errors import UnknownNameError
@@ -157,14 +158,16 @@ def rounds_told(context: Any) -> Told | None:
 
 
 def check_goal(context: Any, task: str) -> None:
-    """Refuse figures of the goal that no evaluator gives for this task, before anything is fitted.
+    """Refuse figures of the goal that no evaluator gives for this task or that cannot be so, before anything is fitted.
 
     Raises:
         UnknownNameError: names the figure and those that there are.
+        ParameterError: what is wanted of a figure lies beyond its range.
     """
     goal, declared = context.config["goal"], declared_figures(context, task)
-    if declared and goal.get("metric"):
-        the_metric(goal["metric"], task, declared)
+    metric = the_metric(goal.get("metric"), task, declared) if declared else None
     for name in goal.get("targets") or {} if declared else ():
         if name not in declared:
             raise UnknownNameError.from_name(f"figure for {task}", name, declared, where=f"goal.targets.{name}")
+    for error in check_ranges(goal, declared, metric):
+        raise error

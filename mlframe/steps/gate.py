@@ -1,4 +1,4 @@
-"""Asks whether targets, today's baseline and the champion are met, and what it is worth; each answer with its evidence."""
+"""Asks whether targets, today's baseline and the champion are met, and whether it pays; each answer with its evidence."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import polars as pl
 from mlframe.contracts import Figure, Interval, Judged, Predictions, Step
 from mlframe.errors import MlframeError, UnknownNameError
 from mlframe.pipeline import Learning, Pipeline
-from mlframe.steps.records import declared_figures, figures_of
+from mlframe.steps.evaluate import first_of_each
+from mlframe.steps.records import declared_figures, figures_by_part
 from mlframe.steps.register import TRAINED_ROWS, row_digests
 from mlframe.steps.split import unpack
-from mlframe.steps.worth import median_of, worth_record
+from mlframe.steps.worth import median_of, worth_check, worth_record
 from mlframe.table import Table
 
 LEAST_ROWS = 30
@@ -31,7 +32,7 @@ class Gate(Step):
 
     summary = "asks whether targets are met and the champion is matched"
     reads = ("goal", "gate", "evaluators", "fit.threshold", "seed")
-    needs = ("scores", "evaluation", "holdout", "labelled", "labels", "learning", "split")
+    needs = ("scores", "evaluation", "holdout", "oof", "labelled", "labels", "learning", "split")
     needs_if_present = ("assessment",)
     gives = {"verdict": "value"}
     cached = False  # the champion may have changed
@@ -40,10 +41,9 @@ class Gate(Step):
         """Compare the figures with the targets and today's, the challenger with the champion, and count the money."""
         learning = Learning.from_record(inputs["learning"])
         declared = declared_figures(context, learning.task)
-        figures = figures_of(inputs["evaluation"]["figures"])
-        part = "holdout"
-        if not figures:
-            figures, part = figures_of(inputs["scores"]["figures"]), "folds"
+        measured = figures_by_part(inputs["scores"], inputs["evaluation"])
+        part = "holdout" if measured["holdout"] else "folds"
+        figures = measured[part]
         targets = context.config["goal"].get("targets") or {}
         champion_then = context.store.holder(context.config["name"])
         checks = [target_check(name, wanted, figures.get(name), declared, part) for name, wanted in targets.items()]
@@ -58,13 +58,15 @@ class Gate(Step):
             champion = champion_check(context, metric, declared[metric], learning, inputs)
             if champion:
                 checks.append(champion)
-        passed = all(check["passed"] is not False for check in checks)
         if not targets:
             context.say("goal.targets is empty: there is no target to meet")
-        held = Predictions(inputs["holdout"], learning.task, learning.classes, "holdout")
+        said = Predictions(inputs["holdout"], learning.task, learning.classes, "holdout")
+        if inputs["holdout"].height == 0:
+            said = Predictions(first_of_each(inputs["oof"]), learning.task, learning.classes, "folds")
         usual = median_of(learning, inputs["labels"]["target"], unpack(inputs["split"]).development)
-        value = worth_record(context.config, held, usual)
+        value = worth_record(context.config, said, usual)
         if value:
+            checks.append(worth_check(value, said.part))
             context.say(value["text"])
             if (
                 value["gain"]["value"] < 0
@@ -72,6 +74,7 @@ class Gate(Step):
                 and context.config["fit"]["threshold"] != "value"
             ):
                 context.say("fit.threshold=value acts where it pays by goal.value, instead of on the likelier class")
+        passed = all(check["passed"] is not False for check in checks)
         verdict = {"passed": passed, "part": part, "checks": checks, "value": value, "champion": champion_then}
         return {"verdict": verdict}
 

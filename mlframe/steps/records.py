@@ -10,12 +10,21 @@ import polars as pl
 
 from mlframe.contracts import Chart, Evaluation, Exploration, Figure, Finding, Interval
 
-__all__ = ["figures_of", "pack_evaluation", "pack_exploration", "unpack_evaluation", "unpack_exploration"]
+__all__ = [
+    "declared_figures",
+    "figures_by_part",
+    "figures_of",
+    "pack_evaluation",
+    "pack_exploration",
+    "unpack_evaluation",
+    "unpack_exploration",
+]
 
 
-def pack_evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    """Return an evaluation as plain values."""
+def pack_evaluation(evaluation: Evaluation, part: str) -> dict[str, Any]:
+    """Return an evaluation as plain values, with the rows that it is about: `holdout` or `folds`."""
     return {
+        "part": part,
         "figures": {name: asdict(value) for name, value in evaluation.figures.items()},
         "charts": [asdict(chart) for chart in evaluation.charts],
         "tables": {name: _columns(frame) for name, frame in evaluation.tables.items()},
@@ -54,6 +63,14 @@ def unpack_exploration(record: Mapping[str, Any]) -> Exploration:
 def figures_of(record: Mapping[str, Any]) -> dict[str, Interval]:
     """Rebuild figures from their records."""
     return {name: Interval(**value) for name, value in record.items()}
+
+
+def figures_by_part(scores: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> dict[str, dict[str, Interval]]:
+    """Return the figures of `folds` and of `holdout`; without a holdout the evaluation is about the folds too."""
+    found = {"folds": figures_of(scores["figures"]), "holdout": dict[str, Interval]()}
+    if evaluation:
+        found[evaluation["part"]] |= figures_of(evaluation["figures"])
+    return found
 
 
 def declared_figures(context: Any, task: str) -> dict[str, Figure]:

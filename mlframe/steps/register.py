@@ -6,6 +6,7 @@ import getpass
 import json
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mlframe.contracts import Step
 from mlframe.errors import MovedError
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.pipeline.scorer import prove, told
+from mlframe.steps.records import figures_by_part
 from mlframe.steps.split import unpack
 from mlframe.table import Table
 
@@ -46,7 +48,8 @@ class Register(Step):
     def run(self, context: Any, **inputs: Any) -> Mapping[str, Any]:
         """Write the bundle's files and register them."""
         name, verdict = context.config["name"], inputs["verdict"]
-        figures = {"folds": inputs["scores"]["figures"], "holdout": inputs["evaluation"]["figures"]}
+        measured = figures_by_part(inputs["scores"], inputs["evaluation"])
+        figures = {part: {key: asdict(found) for key, found in items.items()} for part, items in measured.items()}
         facts = {"passed": verdict["passed"], "metric": inputs["scores"]["metric"], "data": context.keys["rows"]}
         with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
             bundle, trained = Path(folder, "bundle"), Path(folder, TRAINED_ROWS)

@@ -11,7 +11,7 @@ import polars as pl
 
 from mlframe.contracts import Evaluation, Exploration, Figure, ReportInput, Split, Step
 from mlframe.errors import MlframeError, StepError, UnknownNameError
-from mlframe.steps.records import figures_of, unpack_evaluation, unpack_exploration
+from mlframe.steps.records import figures_by_part, unpack_evaluation, unpack_exploration
 from mlframe.steps.split import unpack
 from mlframe.table import Table
 
@@ -34,7 +34,7 @@ class Report(Step):
             name: Figure(**{**figure, "tasks": tuple(figure["tasks"])})
             for name, figure in inputs["scores"]["declared"].items()
         }
-        figures = {"folds": figures_of(inputs["scores"]["figures"]), "holdout": dict(evaluation.figures)}
+        figures = figures_by_part(inputs["scores"], inputs["evaluation"])
         self._track(context, evaluation)
         past = history(context)
         context.summary["warnings"] = warnings(evaluation, exploration, inputs["assessment"])

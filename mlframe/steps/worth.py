@@ -16,7 +16,7 @@ from mlframe.pipeline import Learning
 from mlframe.stats.bootstrap import Estimate
 from mlframe.stats.money import worth_of_decisions, worth_of_values
 
-__all__ = ["median_of", "worth_record"]
+__all__ = ["median_of", "worth_check", "worth_record"]
 
 NAMES = {"doing nothing": "nothing", "acting on all": "all", "always saying the median": "usual"}
 
@@ -70,6 +70,39 @@ def worth_record(
         "gain": asdict(worth.gain),
         "per_year": per_year,
         "text": text,
+    }
+
+
+def worth_check(record: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """Say no to a model that loses money beyond doubt, next to the best that can be done without one.
+
+    A loss that chance may have made passes and is named: a "no" needs evidence as a "yes" does.
+
+    Args:
+        record: what `worth_record` gave.
+        part: where it was measured.
+
+    Returns:
+        The check; `passed` is None when there are too few rows for an interval.
+    """
+    gain = Estimate(**record["gain"])
+    text = f"{part}: 1,000 rows gain {_estimate(gain)} {record['currency']} over {record['rival']}"
+    passed: bool | None = True
+    if gain.low is None or gain.high is None:
+        passed, text = None, f"{text}; too few rows for an interval"
+    elif gain.high < 0:
+        passed, text = False, f"{text}: the whole 95 % interval is a loss"
+    elif gain.low <= 0:
+        text += (
+            f" (warning: the 95 % interval reaches {'below 0' if gain.low < 0 else '0'}, so this may be no gain at all)"
+        )
+    return {
+        "name": "worth",
+        "passed": passed,
+        "value": gain.value,
+        "wanted": None,
+        "better": "higher",
+        "evidence": text,
     }
 
 

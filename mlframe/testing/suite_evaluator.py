@@ -66,8 +66,10 @@ class EvaluatorSuite(Suite):
             assert set(found) == {figure.name for figure in declared}, (
                 f"{task}: with rows and pipeline every declared figure must be there, and no other"
             )
+            ranges = {figure.name: figure for figure in declared}
             for name, interval in found.items():
                 assert np.isfinite(interval.value), name
+                assert ranges[name].holds(interval.value), f"{name} is declared {ranges[name].range}: {interval}"
                 if interval.low is not None and interval.high is not None:
                     assert interval.low <= interval.value <= interval.high, f"{name}: {interval}"
                     assert interval.low < interval.high, f"{name}: an interval of no width claims certainty"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from workbench import FAST, Bench, make_csv, refused
@@ -120,6 +123,47 @@ def test_the_same_assessment_again_is_remembered(bench: Bench):
     assert "Can it work?" in page_of(bench, "assessment.html")
 
 
+CURVE = (
+    *ASSESS, "task.steps.assess.parts=[curve]", "task.steps.assess.curve=linear", "splitter.holdout=0",
+    "splitter.folds=3",
+)  # fmt: skip
+"""The learning curve alone; it begins with 50 rows or more."""
+
+
+def test_the_learning_curve_takes_whole_groups(bench: Bench):
+    draw = random.Random(1)
+    lines = [f"{group},{draw.randint(0, 99)}" for group in range(27) for _ in range(13)]
+    rows = "".join(
+        f"{line},{'yes' if int(line.partition(',')[2]) + draw.randint(-20, 20) > 50 else 'no'}\n" for line in lines
+    )
+    bench.write("team,age,bought\n" + rows)
+    result = bench(*CURVE, "splitter=group", "data.columns.team.role=group")
+    assert result.code == 0, result.out + result.err
+    # Half and a quarter of 18 groups of 13 rows; a cut through groups would take 58 rows, not 52.
+    assert re.search(
+        r"Measured: 0\.\d+ with 52 rows, 0\.\d+ with 117 rows, 0\.\d+ with 234 rows", page_of(bench, "assessment.html")
+    )
+
+
+def test_the_learning_curve_takes_the_latest_rows(bench: Bench):
+    draw = random.Random(1)
+    days = [date(2024, 1, 1) + timedelta(days=at) for at in range(460)]
+    ages = [draw.randint(0, 99) for _ in days]
+    # What the age says turned around after 120 of the 230 days that are learned from.
+    says = ["yes" if (age > 50) ^ (at < 120) else "no" for at, age in enumerate(ages)]
+    bench.write("day,age,bought\n" + "".join(f"{d},{a},{s}\n" for d, a, s in zip(days, ages, says, strict=True)))
+    result = bench(
+        *CURVE, "splitter=time", "splitter.folds=1", "data.columns.day.role=time", "data.source.times.day='%Y-%m-%d'"
+    )
+    assert result.code == 0, result.out + result.err
+    found = re.search(
+        r"Measured: (\S+) with 57 rows, (\S+) with 115 rows, (\S+) with 230 rows", page_of(bench, "assessment.html")
+    )
+    assert found
+    assert float(found[1]) > 0.99  # rows drawn at random would say the contrary, or nothing
+    assert float(found[3]) < 0.9
+
+
 def test_a_target_out_of_reach_is_a_no(bench: Bench):
     draw = random.Random(0)
     rows = "".join(f"{draw.random()},{draw.choice(['yes', 'no'])}\n" for _ in range(400))
@@ -220,6 +264,45 @@ def test_the_gate_counts_the_money_and_asks_for_more_than_today(bench: Bench):
     (check,) = (check for check in gate["checks"] if check["name"] == "better than today")
     assert check["passed"] is False
     assert "goal.baseline is 0.999" in check["evidence"]
+
+
+def worth_of(bench: Bench) -> dict[str, Any]:
+    (check,) = (check for check in bench.runs()[0]["summary"]["gate"]["checks"] if check["name"] == "worth")
+    return check
+
+
+def test_a_sure_loss_is_a_no_and_a_doubtful_one_a_warning(bench: Bench):
+    bench.write(make_csv(300))
+    # A missed buyer costs a hundred times what a call does: calling all beats calling those who are likelier to buy.
+    sure = bench(*TRAIN, "goal.value={fn: -100, fp: -1}", "gate.strict=true")
+    assert sure.code == 3, sure.out + sure.err
+    check = worth_of(bench)
+    assert check["passed"] is False
+    assert "over acting on all: the whole 95 % interval is a loss" in check["evidence"]
+    words = " ".join(sure.out.split())
+    assert "worth NOT met: holdout: 1,000 rows gain -" in words
+    assert "fit.threshold=value acts where it pays" in words
+    assert bench("promote", "csv/1").code == 2
+    # The guess calls nobody, exactly as doing nothing does.
+    doubtful = bench(*TRAIN, "model=dummy", "goal.value={tp: 1, fp: -5}", "gate.strict=true")
+    assert doubtful.code == 0, doubtful.out + doubtful.err
+    assert worth_of(bench)["passed"] is True
+    assert "warning: the 95 % interval reaches 0, so this may be no gain at all" in " ".join(doubtful.out.split())
+    paying = bench(*TRAIN, "goal.value={tp: 10, fp: -10}", "gate.strict=true")
+    assert paying.code == 0, paying.out + paying.err
+    assert worth_of(bench)["passed"] is True
+    assert "warning" not in worth_of(bench)["evidence"]
+
+
+def test_values_that_err_more_than_the_median_are_a_sure_loss(bench: Bench):
+    draw = random.Random(3)
+    rows = "".join(f"{draw.randint(18, 80)},{draw.random() ** 12 * 1000}\n" for _ in range(400))
+    bench.write("age,bought\n" + rows)
+    # The mean of a skewed target errs more than its median.
+    result = bench(*TRAIN, "goal.value.error=1", "model=dummy", "gate.strict=true")
+    assert result.code == 3, result.out + result.err
+    assert "over always saying the median: the whole 95 % interval is a loss" in worth_of(bench)["evidence"]
+    assert "fit.threshold" not in result.out  # values have no threshold
 
 
 def test_folds_larger_than_a_class_are_refused(bench: Bench):

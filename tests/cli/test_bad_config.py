@@ -144,6 +144,34 @@ def test_a_figure_of_another_task_is_refused_before_anything_is_fitted(bench: Be
     nothing_kept(bench, runs=1)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["goal.targets.roc_auc=1.7"], ("roc_auc can never be 1.7", "between 0 and 1, higher is better")),
+        (["goal.targets.accuracy=-3"], ("accuracy can never be -3", "command line: goal.targets.accuracy=-3")),
+        (["goal.targets.mcc=-2"], ("mcc is between -1 and 1",)),
+        (["goal.targets.log_loss=-0.1"], ("log_loss is 0 or more, lower is better",)),
+        (["goal.metric=roc_auc", "goal.baseline=85"], ("roc_auc can never be 85", "command line: goal.baseline=85")),
+        (["goal.task=regression", "goal.targets.r2=1.2"], ("r2 is 1 or less, higher is better",)),
+        (["evaluators=[classification,service]", "goal.targets.latency_ms=-1"], ("latency_ms is 0 or more",)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_figure_beyond_its_range(bench: Bench, overrides: list[str], words: tuple[str, ...]):
+    refused(bench.train(*overrides), "1 problem found", *words)
+    nothing_kept(bench, runs=0)
+
+
+def test_a_baseline_beyond_the_range_of_the_usual_metric_is_refused_before_anything_is_fitted(bench: Bench):
+    result = bench.train("goal.baseline=85")  # only the rows tell that the figure is ROC AUC
+    refused(result, "roc_auc can never be 85", "between 0 and 1", "step: fit")
+    nothing_kept(bench, runs=1)
+
+
+def test_a_target_at_the_end_of_the_range_is_none_beyond_it(bench: Bench):
+    assert bench("plan", *TABLE, *FAST, "goal.targets={roc_auc: 1, mcc: -1, log_loss: 0}").code == 0
+
+
 def test_a_goal_without_an_evaluator(bench: Bench):
     refused(
         bench.train("evaluators=[]", "goal.targets.roc_auc=0.9"), "roc_auc", "evaluators=[classification] measures it"

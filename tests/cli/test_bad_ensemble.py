@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from workbench import TABLE, Bench, make_csv, nothing_kept, refused
+from workbench import FAST, TABLE, Bench, make_csv, nothing_kept, refused
 
 QUIET = ("trackers=[]", "reporters=[]", "~task.steps.explore", "evaluators=[classification]")
 SMALL = (
     "ensembler.members.lgbm.n_estimators=5",
     "ensembler.members.forest.n_estimators=5",
 )
+
+
+QUICK = tuple(line for line in FAST if not line.startswith("model="))
+"""The fastest run, with the members that stand in the model's place."""
 
 
 def train(bench: Bench, *overrides: str):
@@ -53,6 +59,11 @@ def train(bench: Bench, *overrides: str):
             ],
             ("featurizer=linear: max_terms must be int", "ensembler.members.linear.featurizer.max_terms"),
         ),
+        (["ensembler=greedy", "model=lgbm"], ("reads no model", "leave it out: lgbm is a member already")),
+        (
+            ["ensembler=greedy", "model=svm"],
+            ("leave it out, or make it a member: +model@ensembler.members.svm=svm",),
+        ),
         (["ensembler=voting", "ensembler.vote=loud"], ("vote must be one of 'soft', 'hard'",)),
         (
             ["ensembler=voting", "ensembler.weights.lgmb=2"],
@@ -86,13 +97,15 @@ def train(bench: Bench, *overrides: str):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_one_mistake_before_anything_is_read(bench: Bench, overrides: list[str], words: tuple[str, ...]):
-    result = bench.train(*overrides)
+    result = bench(*TABLE, *QUICK, *overrides)
     refused(result, "1 problem found", *words)
     nothing_kept(bench, runs=0)
 
 
 def test_several_mistakes_in_members_are_told_together(bench: Bench):
-    result = bench.train(
+    result = bench(
+        *TABLE,
+        *QUICK,
         "ensembler=stacking",
         "ensembler.members.lgbm.num_leafs=3",
         "ensembler.members.forest.n_estimators=many",
@@ -112,7 +125,6 @@ def test_several_mistakes_in_members_are_told_together(bench: Bench):
             ("ensembler=boosting needs a model that takes row weights", "model=neighbors takes none"),
         ),
         (["ensembler=stacking", *SMALL, "splitter=holdout"], ("two folds or more", "splitter=stratified")),
-        (["model=linear", "fit.calibration=sigmoid", "splitter=holdout"], ("two folds or more", "fit.calibration")),
         (
             ["ensembler=voting", *SMALL, "+model@ensembler.members.near=neighbors", "data.columns.income.role=weight"],
             ("model=neighbors cannot take row weights", "in: near"),
@@ -125,6 +137,48 @@ def test_what_only_the_fit_can_tell(bench: Bench, overrides: list[str], words: t
     result = bench(*TABLE, *QUIET, *folds, *overrides)
     refused(result, *words, "step: fit")
     nothing_kept(bench, runs=1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["splitter=holdout", "fit.calibration=isotonic"],
+            (
+                "fit.calibration is learned",
+                "splitter=holdout cuts one",
+                "splitter=stratified",
+                "or fit.calibration=none",
+            ),
+        ),
+        (["splitter=time", "splitter.folds=1", "fit.threshold=f1"], ("two folds or more", "splitter=time cuts one")),
+        (["goal.task=regression", "fit.calibration=sigmoid"], ("A regression has no probabilities", "'sigmoid'")),
+        (["goal.task=multiclass", "fit.threshold=0.4"], ("needs two classes, and the task is multiclass",)),
+        (["splitter.folds=1"], ("splitter.folds must be 2 or more", "splitter=holdout")),
+        (["splitter.holdout=1.5"], ("splitter.holdout must be a share", "command line: splitter.holdout=1.5")),
+        (["evaluators.classification.bootstrap=-1"], ("classification: bootstrap must be 0 or more",)),
+        (["reporters=[html]", "reporters.html.rows=0"], ("html: rows must be 1 or more", "reporters.html.rows")),
+        (["reporters=[card]", "reporters.card.filename=a/b.txt"], ("reporters.card.filename",)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_the_config_tells_is_refused_before_anything_is_read(
+    bench: Bench, overrides: list[str], words: tuple[str, ...]
+):
+    for command in ([], ["plan"]):
+        refused(bench(*command, *TABLE, *QUIET, *overrides), "1 problem found", *words)
+    nothing_kept(bench, runs=0)
+
+
+def test_isotonic_calibration_of_few_rows_warns_in_run_and_report(bench: Bench):
+    bench.write(make_csv(200))
+    lines = [line for line in QUIET if line != "reporters=[]"]
+    result = bench(*TABLE, *lines, "model=linear", "fit.calibration=isotonic", "splitter.folds=2")
+    assert result.code == 0, result.err
+    words = "isotonic calibration learned from 160 rows; with fewer than 1,000 it tends to overfit"
+    assert f"warning: {words}" in " ".join(result.out.split())
+    (files,) = bench.runs()[0]["summary"]["report"].values()
+    assert words[1:] in Path(files[0]).read_text(encoding="utf-8")
 
 
 def test_values_are_neither_voted_for_nor_calibrated_nor_decided(bench: Bench):
@@ -151,6 +205,36 @@ def test_a_member_that_fails_is_named(bench: Bench):
     refused(result, "poor: the step fit failed: RuntimeError: out of luck", "step: fit", code=1)
     result = train(bench, "ensembler=voting", *SMALL)
     assert "lgbm: model=lgbm, 2 folds from the cache" in result.out  # what was done is kept
+
+
+def test_an_ensemble_is_shown_by_its_members(bench: Bench):
+    members = ("+model@ensembler.members.near=neighbors", "~model@ensembler.members.forest")
+    overrides = ("ensembler=voting", "ensembler.members.lgbm.n_estimators=5", *members)
+    result = train(bench, *overrides)
+    assert result.code == 0, result.err
+    named = "voting of lgbm, linear, near (neighbors)"
+    assert result.out.splitlines()[0] == f"train: data=csv ensembler={named} splitter=stratified level=manual"
+    assert "lgbm, linear, near (neighbors)" in bench("runs").out
+    planned = bench("plan", *TABLE, *QUIET, *overrides).out
+    assert f"ensembler={named}" in planned
+    assert "model=lgbm" not in planned
+
+
+@pytest.mark.parametrize(
+    ("line", "member"),
+    [("model.num_leaves=5", "lgbm.num_leaves=5"), ("model.max_depth=5", "{lgbm,forest}.max_depth=5")],
+)
+def test_a_parameter_that_no_member_reads_is_refused(bench: Bench, line: str, member: str):
+    result = bench(*TABLE, *QUIET, "ensembler=voting", line)
+    words = ("ensembler=voting reads no model: its members are models of their own", f"command line: {line}")
+    refused(result, "1 problem found", *words, f"give it to a member: ensembler.members.{member}")
+    nothing_kept(bench, runs=0)
+
+
+def test_a_sweep_over_a_model_that_an_ensemble_does_not_read_is_refused(bench: Bench):
+    result = bench("-m", *TABLE, *QUIET, "ensembler=none,voting", "model.num_leaves=5,7")
+    refused(result, "ensembler=voting reads no model", "ensembler.members.lgbm.num_leaves=5")
+    nothing_kept(bench, runs=0)
 
 
 def test_predictions_that_cannot_be_explained(served: Bench):
