@@ -245,7 +245,7 @@ def fit_final(taught: _Panel, combination: Combination) -> Member:
 
 
 def facts(whole: _Panel, combination: Combination, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return `fitting` of an ensemble: what the members cost together, and how they are combined."""
+    """Return `fitting` of an ensemble: what the members cost together, how each scores alone, how they are combined."""
     weights = combination.weights or (1.0,) * len(whole.given.names)
     kept = [index for index, weight in enumerate(weights) if weight > 0]
     folds = []
@@ -254,6 +254,10 @@ def facts(whole: _Panel, combination: Combination, members: Sequence[Mapping[str
         folds.append({**parts[0], **added, "rounds": None})
     return {
         "folds": folds,
+        "alone": {
+            name: whole.given.score(outputs)
+            for name, outputs in zip(whole.given.names, whole.given.outputs, strict=True)
+        },
         "combination": {
             "rule": combination.rule,
             "members": [whole.given.names[index] for index in kept],

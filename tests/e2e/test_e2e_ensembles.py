@@ -287,8 +287,8 @@ def test_members_for_which_there_is_no_time_are_left_out_and_named(workspace: Wo
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_the_experiment_best_does_any_task(workspace: Workspace, task: str) -> None:
-    boosted = ("lgbm", "small", "large", "random_cuts", "stumps", "slow", "random_shallow")
-    forests = ("extra_trees", "smooth_trees", "few_columns")
+    boosted = ("lgbm", "small", "large", "random_cuts", "random_deep", "stumps", "slow", "random_shallow")
+    forests = ("extra_trees", "smooth_trees")
     small = [f"ensembler.members.{name}.n_estimators=10" for name in (*boosted, *forests)]
     result = workspace.ok(*data(task), "experiment=best", *small, "name=best")
     for name in (*boosted, *forests, "linear", "mlp", "deep_mlp", "firm_linear", "neighbors"):
