@@ -27,7 +27,7 @@ FLAML = Path(tempfile.gettempdir()) / "mlframe-bench-flaml"
 """The environment of the other side."""
 SIDES = ("mlframe", "lightgbm", "flaml")
 TEST = 0.2
-OVERHEAD = 0.3
+OVERHEAD = 0.2
 """Share of the time that mlframe keeps for everything but fitting members: start, judging, gate, version, report."""
 
 

@@ -150,7 +150,7 @@ class Config:
 
 CHOICES = {
     "cache": CACHE_MODES,
-    "fit.refit": ("full", "folds"),
+    "fit.refit": ("full", "folds", "auto"),
     "fit.early_stopping": ("auto", "none", "required"),
     "fit.calibration": ("none", "sigmoid", "isotonic"),
     "goal.task": ("binary", "multiclass", "regression"),

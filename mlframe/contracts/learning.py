@@ -39,12 +39,14 @@ class Wants:
         missing: NaN.
         categories: integer codes of categories in marked columns (adapter `categories`).
         nonnegative: only values of zero and above.
+        filled: most share of non-zero cells at which it is quicker on a CSR matrix (adapter `filled`).
     """
 
     sparse: bool = False
     missing: bool = False
     categories: bool = False
     nonnegative: bool = False
+    filled: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ class Adapter:
 
     categories: ClassVar[bool] = False
     """Whether the estimator takes category codes in marked columns."""
+    filled: ClassVar[float] = 0.5
+    """Most share of non-zero cells at which it is quicker on a CSR matrix than on a dense one."""
 
 
 @dataclass(frozen=True)

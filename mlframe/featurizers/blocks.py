@@ -38,6 +38,9 @@ Plain: TypeAlias = Callable[[Mapping[str, Sequence[Any]], int, Any], Any]
 """A block's `transform` for plain values: columns, number of rows, np.float32 or np.float64; gives a dense matrix or
 `Entries`, or None for values that only `transform` knows."""
 
+SAMPLE = 1000
+"""So many rows tell how many cells are not zero."""
+
 
 class Block(ABC):
     """Some columns of one kind, and what they become.
@@ -89,8 +92,8 @@ class Blocks(Featurizer):
     """A featurizer made of blocks: a subclass says which.
 
     The matrix is float32 when that holds every value (trees cut numbers, they do not add them), else float64. It is
-    CSR when the estimator takes that and most features are zero in most rows. Features come in the order of the
-    blocks, never of the matrix's format.
+    CSR when the estimator takes that, most features are zero in most rows, and so few cells are not zero that the
+    estimator is quicker with it (`Wants.filled`). Features come in the order of the blocks, never of the matrix's format.
 
     After `fit`, `choices` says for each column what became of it.
     """
@@ -145,8 +148,11 @@ class Blocks(Featurizer):
             if block.categorical
             for index in range(start, start + width)
         ]
-        self.sparse = wants.sparse and 2 * sum(block.zeros for block in self.blocks) > sum(widths)
         self.exact = not self.single or any(block.exact for block in self.blocks)
+        self.sparse = wants.sparse and 2 * sum(block.zeros for block in self.blocks) > sum(widths)
+        if self.sparse and wants.filled < Wants.filled:
+            matrix: Any = self.transform(table.frame.head(SAMPLE)).matrix
+            self.sparse = matrix.count_nonzero() <= wants.filled * matrix.shape[0] * matrix.shape[1]
 
     def transform(self, frame: pl.DataFrame) -> Features:
         """Turn rows into numbers.

@@ -26,7 +26,7 @@ def mlframe_models() -> list[Component]:
             "Gradient boosting (LightGBM): early stopping, native categories, missing values, sparse text",
             adapter="mlframe.models.lgbm:LgbmAdapter",
             trusted=("collections.OrderedDict", "lightgbm.basic.Booster"),
-            parameters=("deterministic", "force_col_wise", "max_bin", "verbosity"),
+            parameters=("deterministic", "extra_trees", "force_col_wise", "max_bin", "verbosity"),
             check="mlframe.models.lgbm:check",
         ),
         Component(

@@ -17,6 +17,10 @@ __all__ = ["ForestAdapter"]
 class ForestAdapter(TreeSaver):
     """What scikit-learn's interface cannot say about forests."""
 
+    filled = 0.05
+    """A cut walks through all stored cells of a column: with one-hot columns, a third of them full, a forest takes ten
+    times as long on a sparse matrix; with the terms of texts, 2 in 100 full, less than half."""
+
     def fit(
         self,
         estimator: Any,

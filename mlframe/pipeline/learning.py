@@ -61,6 +61,7 @@ def wants_of(estimator: Any, adapter: Adapter | None) -> Wants:
         missing=bool(tags and tags.allow_nan),
         categories=bool(adapter and adapter.categories),
         nonnegative=bool(tags and tags.positive_only),
+        filled=adapter.filled if adapter else Wants.filled,
     )
 
 

@@ -108,6 +108,7 @@ def _refit(config: Mapping[str, Any]) -> str:
     said = {
         "full": "one pipeline, fitted again on all development rows",
         "folds": "the mean of the folds' pipelines",
+        "auto": "the mean of the folds' pipelines where folds grow along time, else one that is fitted again on all development rows",
     }
     return said.get(str(how), "not stated: fit.refit")
 

@@ -32,7 +32,7 @@ from mlframe.steps.candidate import check_finite, combined_tree
 from mlframe.steps.finish import others
 from mlframe.steps.measure import latency, scorer
 from mlframe.steps.records import declared_figures
-from mlframe.steps.split import unpack
+from mlframe.steps.split import keeps_folds, unpack
 from mlframe.steps.time_limit import TimeLimit
 from mlframe.table import Table
 
@@ -108,9 +108,11 @@ def combine_members(context: Any, ensembler: Combiner, **inputs: Any) -> dict[st
 
 def fit_members(context: Any, ensembler: Combiner, cut: Cut) -> dict[str, dict[str, Any]]:
     """Return the artifacts of each member that is fitted within the ensembler's time; the first one always is."""
-    limit = TimeLimit(ensembler.seconds, [len(train) for train, _ in cut.folds], len(cut.development))
+    again = 0 if keeps_folds(context.config["fit"]["refit"], cut) else len(cut.development)
+    limit = TimeLimit(ensembler.seconds, [len(train) for train, _ in cut.folds], again)
     found: dict[str, dict[str, Any]] = {}
     for name, changes in member_configs(context, ensembler).items():
+        began = limit.clock()
         try:
             with limit.member() if found else nullcontext() as checkpoint:
                 # A member's folds and rounds say nothing of the ensemble: no sweep is told of them.
@@ -120,7 +122,9 @@ def fit_members(context: Any, ensembler: Combiner, cut: Cut) -> dict[str, dict[s
             context.say(f"{name} is left out: {end.what} (ensembler.seconds)")
             continue
         found[name] = given
-        limit.keep(sum(fold["featurize"] + fold["fit"] for fold in given["fitting"]["folds"]))
+        # Judging and storing take their time too, and again for what is fitted again; the cache only knows of fitting.
+        fitted = sum(fold["featurize"] + fold["fit"] for fold in given["fitting"]["folds"])
+        limit.keep(max(fitted, limit.clock() - began))
         context.say(
             f"{name}: model={changes['model']['name']}, {len(cut.folds)} folds {'from the cache' if cached else 'fitted'}"
         )
@@ -262,7 +266,7 @@ def once_each(panel: _Panel) -> _Panel:
 
 
 def facts(whole: _Panel, combination: Combination, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return `fitting` of an ensemble: what the members cost together, and how they are combined."""
+    """Return `fitting` of an ensemble: what the members cost together, how each scores alone, how they are combined."""
     weights = combination.weights or (1.0,) * len(whole.given.names)
     kept = [index for index, weight in enumerate(weights) if weight > 0]
     folds = []
@@ -271,6 +275,10 @@ def facts(whole: _Panel, combination: Combination, members: Sequence[Mapping[str
         folds.append({**parts[0], **added, "rounds": None})
     return {
         "folds": folds,
+        "alone": {
+            name: whole.given.score(outputs)
+            for name, outputs in zip(whole.given.names, whole.given.outputs, strict=True)
+        },
         "combination": {
             "rule": combination.rule,
             "members": [whole.given.names[index] for index in kept],

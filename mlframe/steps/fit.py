@@ -50,6 +50,8 @@ class Fit(Step):
         """Return what a threshold and an ensembler of members depend on beside what `reads` names."""
         config = context.config
         extra: dict[str, Any] = {"value": config["goal"].get("value")} if config["fit"]["threshold"] == "value" else {}
+        if config["ensembler"].get("seconds") is not None:
+            extra["refit"] = config["fit"]["refit"]  # what is kept for fitting again is missing for fitting members
         item = context.plugins.registry.get("ensembler", config["ensembler"]["name"])
         for name, group in item.component.holds.items():
             judges = component_identity(context.plugins, "evaluators", config)

@@ -12,7 +12,7 @@ from mlframe.pipeline import Node, Pipeline
 from mlframe.steps.candidate import Candidate
 from mlframe.steps.ensemble import refit_members
 from mlframe.steps.finish import RAW, finishes
-from mlframe.steps.split import unpack
+from mlframe.steps.split import keeps_folds, unpack
 
 
 class Refit(Step):
@@ -30,7 +30,8 @@ class Refit(Step):
             return {"pipeline": replace(raw["pipeline"], **inputs["fitting"]["last"])}
         members: Pipeline = inputs.pop("members")
         fitting = inputs.pop("fitting")
-        if context.config["fit"]["refit"] == "folds":
+        cut = unpack(inputs["split"])
+        if keeps_folds(context.config["fit"]["refit"], cut):
             assert isinstance(members.root, Node)
             context.say(f"mean of {len(members.root.parts)} fold pipelines")
             return {"pipeline": members}
@@ -38,7 +39,7 @@ class Refit(Step):
         if isinstance(ensembler, Combiner):
             return {"pipeline": refit_members(context, ensembler, fitting, **inputs)}
         candidate = Candidate.of(context, **inputs)
-        development = unpack(inputs["split"]).development
+        development = cut.development
         rounds = [fold["rounds"] for fold in fitting["folds"] if fold["rounds"] is not None]
         fixed = (
             max(1, round(statistics.median(rounds))) if rounds and candidate.stops_early(candidate.adapter()) else None

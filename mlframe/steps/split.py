@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,24 @@ class Split(Step):
             )
         context.say(f"{len(cut.folds)} folds, {len(cut.development):,} development rows, {len(holdout):,} holdout rows")
         return {"split": pack(Cut(cut.folds, holdout, cut.development))}
+
+
+def keeps_folds(how: str, cut: Cut) -> bool:
+    """Whether the folds' models are deployed instead of one that is fitted again.
+
+    `auto` keeps them where each fold learns from all rows of the one before and more, as windows along time do: when the
+    world changes, the mean over windows errs less than the latest (Pesaran and Timmermann 2007).
+
+    Args:
+        how: `fit.refit`.
+        cut: folds and development rows.
+    """
+    if how != "auto":
+        return how == "folds"
+    trains = [train for train, _ in cut.folds]
+    return len(trains) > 1 and all(
+        len(early) < len(late) and bool(np.isin(early, late).all()) for early, late in pairwise(trains)
+    )
 
 
 def pack(cut: Cut) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class TimeLimit:
     Args:
         seconds: most seconds for all members, None for no limit.
         rows: train rows of each fold.
-        whole: rows that a kept member is fitted on again.
+        whole: rows that a kept member is fitted on again; 0 where the folds' models are deployed.
         clock: gives the time in seconds.
     """
 
@@ -75,7 +75,7 @@ class TimeLimit:
             yield look
 
     def keep(self, spent: float) -> None:
-        """Set time aside for fitting a member again whose folds took so many seconds."""
+        """Set time aside for fitting a member again whose folds took so many seconds, judged and stored."""
         self.set_aside += spent * self.whole / sum(self.rows)
 
 

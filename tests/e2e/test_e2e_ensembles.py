@@ -231,6 +231,14 @@ def test_folds_are_kept_and_averaged(workspace: Workspace) -> None:
     check_served(workspace, "kept/1")
 
 
+@pytest.mark.parametrize(("splitter", "kept"), [("time", True), ("kfold", False), ("group", False)])
+def test_auto_keeps_folds_that_are_windows_along_time(workspace: Workspace, splitter: str, kept: bool) -> None:
+    result = workspace.ok(*data("binary", splitter), "model=linear", "fit.refit=auto", f"name=auto_{splitter}")
+    assert ("mean of 3 fold pipelines" in result.out) == kept
+    pipeline = workspace.artifact("refit", "pipeline")
+    assert len(pipeline.members) == (3 if kept else 1)
+
+
 SLEEPY = """
 import time
 from mlframe import Component, hookimpl
@@ -279,9 +287,11 @@ def test_members_for_which_there_is_no_time_are_left_out_and_named(workspace: Wo
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_the_experiment_best_does_any_task(workspace: Workspace, task: str) -> None:
-    small = [f"ensembler.members.{name}.n_estimators=10" for name in ("lgbm", "small", "large", "extra_trees")]
+    boosted = ("lgbm", "small", "large", "random_cuts", "random_deep", "stumps", "slow", "random_shallow")
+    forests = ("extra_trees", "smooth_trees")
+    small = [f"ensembler.members.{name}.n_estimators=10" for name in (*boosted, *forests)]
     result = workspace.ok(*data(task), "experiment=best", *small, "name=best")
-    for name in ("lgbm", "linear", "small", "large", "extra_trees", "mlp"):
+    for name in (*boosted, *forests, "linear", "mlp", "deep_mlp", "firm_linear", "neighbors"):
         assert f"{name}: model=" in result.out
     assert "best/" in result.out
 

@@ -24,6 +24,7 @@ from mlframe.table import ROW, Table, describe_columns
 TREES = Wants(sparse=True, missing=True, categories=True)
 LINEAR = Wants(sparse=True)
 DENSE = Wants()
+FOREST = Wants(sparse=True, missing=True, filled=0.05)
 
 
 def _table(kinds: dict[str, str] | None = None, **columns: Any) -> Table:
@@ -193,6 +194,17 @@ def test_text_is_sparse_or_a_few_directions() -> None:
     assert dense.names[-3:] == ("t direction 1", "t direction 2", "t direction 3")
     again = _fit(AutoFeaturizer(components=3, seed=1), table, DENSE)
     np.testing.assert_array_equal(_dense(dense), _dense(again))
+
+
+def test_a_forest_gets_one_hot_columns_dense_and_many_terms_sparse() -> None:
+    narrow = _table({"c": "categorical", "d": "categorical"}, c=["a", "b", "c"] * 20, d=["x", "y"] * 30)
+    plain, packed = _fit(AutoFeaturizer(), narrow, FOREST), _fit(AutoFeaturizer(), narrow, LINEAR)
+    assert not sp.issparse(plain.matrix)  # two of five cells are not zero: the forest would walk through all of them
+    assert sp.issparse(packed.matrix)
+    np.testing.assert_array_equal(_dense(plain), _dense(packed))
+    terms = [f"w{number % 53} v{number % 59}" for number in range(600)]
+    wide = _table({"t": "text"}, t=terms)
+    assert sp.issparse(_fit(AutoFeaturizer(), wide, FOREST).matrix)  # two of more than a hundred
 
 
 def test_train_rows_are_transformed_as_any_other_rows() -> None:

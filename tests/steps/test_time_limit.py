@@ -58,6 +58,17 @@ def test_time_to_fit_again_is_set_aside() -> None:
         raise AssertionError("a member began")
 
 
+def test_nothing_is_set_aside_where_the_folds_are_deployed() -> None:
+    clock = Clock()
+    watch = TimeLimit(60, [20, 40, 60], 0, clock)
+    with watch.member() as checkpoint:
+        assert checkpoint is not None
+        clock.now = 9
+        checkpoint("fold 0", 0.5, True)  # 9 s for 20 of 120 rows: 54 s
+    watch.keep(9)
+    assert watch.left == pytest.approx(51)
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers of the system")
 def test_a_fit_that_tells_nothing_is_interrupted_and_the_old_handler_is_back() -> None:
     before = signal.getsignal(signal.SIGALRM)
