@@ -72,8 +72,12 @@ class Door:
         """The user's config folder; it need not exist."""
         return self.folder / "conf"
 
-    def compose(self, overrides: Sequence[str] | None = None) -> Composed:
+    def compose(self, overrides: Sequence[str] | None = None, *, components: bool = True) -> Composed:
         """Compose and check the config.
+
+        Args:
+            overrides: those of the command line unless given.
+            components: whether to check the components too, which imports their libraries.
 
         Raises:
             Problems: every mistake in it.
@@ -82,7 +86,7 @@ class Door:
         from mlframe.config.compose import compose
 
         composed = compose(self.plugins, self.overrides if overrides is None else overrides, self.conf)
-        errors = validate(self.plugins, composed)
+        errors = validate(self.plugins, composed, components=components)
         if errors:
             raise Problems(errors)
         return composed
@@ -94,8 +98,6 @@ class Door:
             config: a resolved config; None reads `store.root=` and `store.url=` from the overrides.
             create: make it when it is not there.
         """
-        from mlframe.pipeline import Pipeline
-        from mlframe.steps.codecs import load_featurized, save_featurized
         from mlframe.store.store import Store
 
         given = dict(line.lstrip("+").split("=", 1) for line in self.overrides if "=" in line)
@@ -108,7 +110,24 @@ class Door:
         )
         url = node.get("url") or given.get("store.url")
         store = Store.open(root, url, create=create)
-        registry = self.plugins.registry
-        store.register_codec("pipeline", lambda value, to: value.save(to), lambda place: Pipeline.load(place, registry))
-        store.register_codec("featurized", save_featurized, lambda place: load_featurized(place, registry), bulky=True)
+        store.register_codec("pipeline", lambda value, to: value.save(to), self._load_pipeline)
+        store.register_codec("featurized", _save_featurized, self._load_featurized, bulky=True)
         return store
+
+    # Who only looks into the tables, as the ledger of a sweep, needs neither polars nor scikit-learn.
+
+    def _load_pipeline(self, folder: Path) -> Any:
+        from mlframe.pipeline import Pipeline
+
+        return Pipeline.load(folder, self.plugins.registry)
+
+    def _load_featurized(self, folder: Path) -> Any:
+        from mlframe.steps.codecs import load_featurized
+
+        return load_featurized(folder, self.plugins.registry)
+
+
+def _save_featurized(value: Any, folder: Path) -> None:
+    from mlframe.steps.codecs import save_featurized
+
+    save_featurized(value, folder)

@@ -34,13 +34,16 @@ LEAST = {
 """Numbers that must be so much at least, and above 0."""
 
 
-def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | None = None) -> list[MlframeError]:
+def validate(
+    plugins: Plugins, composed: Composed, changed: Collection[str] | None = None, *, components: bool = True
+) -> list[MlframeError]:
     """Check a composed config: types, words, names, and the parameters of every component that the task uses.
 
     Args:
         plugins: the loaded plugins.
         composed: the config.
         changed: dotted keys whose values differ from those of a config that was checked before; None checks all.
+        components: whether to look at components too, which imports them and their libraries.
 
     Returns:
         Every mistake.
@@ -70,6 +73,21 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
             errors.append(
                 UnknownNameError.from_name(f"word for {key}", str(value), words, where=_origin(composed, key))
             )
+    if components:
+        errors.extend(_check_components(plugins, config, steps, changed))
+    errors.extend(_check_limits(config))
+    figures = changed is None or any(name.startswith(("goal.", "evaluators.")) for name in changed)
+    if figures:
+        errors.extend(check_goal(config["goal"]))
+    if components and not errors and figures and "evaluators" in _used(plugins, steps):
+        errors.extend(check_figures(plugins, config))
+    return [_from_command_line(composed, error) for error in errors]
+
+
+def _check_components(
+    plugins: Plugins, config: Mapping[str, Any], steps: Mapping[str, Any], changed: Collection[str] | None
+) -> Iterator[MlframeError]:
+    """Bind the parameters of every component that the task uses; with `changed`, of those that have such a key."""
     task = config["goal"].get("task")
     for group in _used(plugins, steps):
         key = group.replace("/", ".")
@@ -78,22 +96,12 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
         node = pick(config, key)
         if group in PLURAL:
             for name, entry in entries(node):
-                where = f"{key}.{name}"
-                errors.extend(_bind(plugins, group, entry, where, None))
-        elif node is None:
-            continue
-        else:
-            errors.extend(_bind(plugins, group, node, key, task if group in ("model", "ensembler") else None))
+                yield from _bind(plugins, group, entry, f"{key}.{name}", None)
+        elif node is not None:
+            yield from _bind(plugins, group, node, key, task if group in ("model", "ensembler") else None)
     for name, options in (config.get("task") or {}).get("steps", {}).items():
         if options is not None and changed is None:
-            errors.extend(_bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None))
-    errors.extend(_check_limits(config))
-    figures = changed is None or any(name.startswith(("goal.", "evaluators.")) for name in changed)
-    if figures:
-        errors.extend(check_goal(config["goal"]))
-    if not errors and figures and "evaluators" in _used(plugins, steps):
-        errors.extend(check_figures(plugins, config))
-    return [_from_command_line(composed, error) for error in errors]
+            yield from _bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None)
 
 
 def _bind(plugins: Plugins, group: str, node: Any, where: str, task: str | None) -> list[MlframeError]:
