@@ -78,11 +78,10 @@ class Fit(Step):
         hits = 0
         with ThreadPoolExecutor(1, "mlframe-writing") as pool:
             for index, (train, valid) in enumerate(cut.folds):
-                began = time.perf_counter()
                 context.progress(index, len(cut.folds), f"fold {index + 1} of {len(cut.folds)}")
                 featurized, cached = candidate.featurize(train, valid)
                 hits += cached
-                made = time.perf_counter()
+                began = time.perf_counter()
                 # The first fold speaks for the rounds of all: the others cost as much and say the same.
                 member, rounds = candidate.fit(featurized, train, told=rounds_told(context) if index == 0 else None)
                 outputs = member.outputs(judged_rows(featurized), len(candidate.learning.classes))
@@ -107,8 +106,8 @@ class Fit(Step):
                     tell(context, candidate.learning, parts)
                 fitting["folds"].append(
                     {
-                        "featurize": made - began,
-                        "fit": time.perf_counter() - made,
+                        "featurize": featurized.seconds,
+                        "fit": time.perf_counter() - began,
                         "rounds": rounds,
                         "features": len(featurized.learned.names),
                         "valid_share": len(valid) / (len(train) + len(valid)),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from mlframe.contracts import DEFAULT_METRICS
 from mlframe.errors import ConfigError, MlframeError, Problems, UnknownNameError
 from mlframe.registry import PLURAL
 from mlframe.sweep.engine import Budget, Recipe
@@ -176,11 +177,18 @@ def plan_sweep(door: Door, answer: Answering | None = None) -> SweepPlan:
     if first is not None:
         bases[str(first.choices.get("model"))] = first
     for axis in groups:
+        found = [first]
         for choice in axis.choices[1:]:
             lines = [part if isinstance(part, str) else _line(part, {axis.key: choice}) for part in template]
             composed = checked.compose(lines)
             if composed is not None and axis.key == "model":
                 bases[choice] = composed
+            found.append(composed)
+        _refuse_mixed(checked, axis, found)
+    for axis in typed:
+        if first is not None and axis not in groups and _known(first, axis.key):
+            list(_fitting(checked, first, [axis]))
+            _refuse_mixed(checked, axis, [first.derive({axis.key: choice}, ()) for choice in axis.choices])
     checked.refuse()
     assert first is not None
     settings = first.resolved["sweep"]
@@ -261,6 +269,27 @@ def _fitting(checked: _Checked, base: Composed, axes: Sequence[Axis]) -> Iterato
         values = axis.choices or (axis.low, axis.high)
         checked.questions.extend(Question(tuple(base.overrides), axis.key, value, axis.where) for value in values)
         yield axis
+
+
+def _refuse_mixed(checked: _Checked, axis: Axis, configs: Sequence[Composed | None]) -> None:
+    """Keep a mistake when the choices of an axis are scored by different figures, as far as that is known before."""
+    told: dict[str, str] = {}
+    for choice, composed in zip(axis.choices, configs, strict=True):
+        goal = composed.raw["goal"] if composed is not None else {}
+        figure = goal.get("metric") or DEFAULT_METRICS.get(str(goal.get("task")))
+        if figure:
+            told.setdefault(str(figure), f"{axis.key}={spell(choice)} by {figure}")
+    if len(told) > 1:
+        checked.add(
+            [
+                ConfigError(
+                    f"The jobs would be scored by different figures, which no leaderboard can rank: {', '.join(told)}",
+                    value="; ".join(told.values()),
+                    where=axis.where,
+                    hint="sweep them apart, or name one figure that all of them have: goal.metric=…",
+                )
+            ]
+        )
 
 
 def _refuse_empty(space: Space, settings: Mapping[str, Any]) -> None:
