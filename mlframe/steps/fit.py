@@ -126,6 +126,7 @@ class Fit(Step):
         return {
             "fitting": {
                 "seconds": sum(fold["featurize"] + fold["fit"] for fold in fitting["folds"]),
+                "featurize_seconds": sum(fold["featurize"] for fold in fitting["folds"]),
                 "latency_ms": fitting["latency_ms"],
                 "valid_share": sum(shares) / len(shares),
             }
