@@ -16,6 +16,7 @@ from mlframe.pipeline import Learning, Node, Pipeline, as_predictions, leaves
 from mlframe.pipeline.tree import Part
 from mlframe.registry import apart, held_nodes
 from mlframe.runner.keys import component_identity
+from mlframe.runner.limits import one_native_thread
 from mlframe.steps.candidate import Candidate, Featurized, check_finite, judged_rows
 from mlframe.steps.ensemble import combine_members
 from mlframe.steps.finish import RAW, check_finish, finish, finishes
@@ -76,7 +77,7 @@ class Fit(Step):
         parts: list[pl.DataFrame] = []
         fitting: dict[str, Any] = {"folds": []}
         hits = 0
-        with ThreadPoolExecutor(1, "mlframe-writing") as pool:
+        with ThreadPoolExecutor(1, "mlframe-writing", initializer=one_native_thread) as pool:
             for index, (train, valid) in enumerate(cut.folds):
                 context.progress(index, len(cut.folds), f"fold {index + 1} of {len(cut.folds)}")
                 featurized, cached = candidate.featurize(train, valid)
