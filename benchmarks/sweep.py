@@ -69,7 +69,7 @@ class JobCost:
 
     Args:
         whole: from its beginning to that of the next one.
-        fitting: featurizing and fitting the folds.
+        fitting: fitting the folds and predicting them; features come from the cache.
         keeping: the rest of the step `fit`: keeping the folds' models for later, timing a prediction.
         judging: the step `score`.
         cached: steps that the cache answered.
@@ -104,7 +104,8 @@ def costs(folder: Path) -> list[JobCost]:
     for index, job in enumerate(jobs[:-1]):
         mine = steps[job["number"]]
         cached = tuple(name for name, step in mine.items() if step["cached"])
-        whole, fitting = began[index + 1] - began[index], job["fit_seconds"]
+        told = runs[job["number"]]["summary"]["fitting"]
+        whole, fitting = began[index + 1] - began[index], told["seconds"] - told["featurize_seconds"]
         keeping = mine["fit"]["seconds"] - fitting
         found.append(JobCost(whole, fitting, keeping, mine["score"]["seconds"], cached))
     return found

@@ -78,8 +78,12 @@ class Door:
         """The user's config folder; it need not exist."""
         return self.folder / "conf"
 
-    def compose(self, overrides: Sequence[str] | None = None) -> Composed:
+    def compose(self, overrides: Sequence[str] | None = None, *, components: bool = True) -> Composed:
         """Compose and check the config.
+
+        Args:
+            overrides: those of the command line unless given.
+            components: whether to check the components too, which imports their libraries.
 
         Raises:
             Problems: every mistake in it.
@@ -88,7 +92,7 @@ class Door:
         from mlframe.config.compose import compose
 
         composed = compose(self.plugins, self.overrides if overrides is None else overrides, self.conf)
-        errors = validate(self.plugins, composed)
+        errors = validate(self.plugins, composed, components=components)
         if errors:
             raise Problems(errors)
         return composed

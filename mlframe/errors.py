@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 __all__ = [
@@ -85,6 +85,19 @@ class MlframeError(Exception):
         MlframeError.__init__(copy, self.what, **value, where=where, hint=self.hint)
         copy.__cause__ = self.__cause__
         return copy
+
+    def record(self) -> dict[str, Any]:
+        """Return plain values that `from_record` makes an error with the same text of, in another process."""
+        value = {"value": self.value} if "\n  value: " in str(self) else {}
+        kind = next(base.__name__ for base in type(self).__mro__ if base.__module__ == __name__)
+        return {"kind": kind, "what": self.what, **value, "where": self.where, "hint": self.hint}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> MlframeError:
+        """Rebuild from `record`."""
+        fields = {name: value for name, value in record.items() if name != "kind"}
+        made: MlframeError = globals()[record["kind"]](fields.pop("what"), **fields)
+        return made
 
 
 class UserError(MlframeError):

@@ -378,7 +378,7 @@ def _mismatch(target: Any, name: str, value: Any) -> str | None:
         return None
     if parameter.annotation is not parameter.empty:
         try:
-            hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+            hints = _hints(target)
         except NameError:  # an annotation that only a type checker can read
             return None
         hint = hints.get(name)
@@ -387,6 +387,11 @@ def _mismatch(target: Any, name: str, value: Any) -> str | None:
     if isinstance(value, str) and isinstance(default, bool | int | float):
         return "bool" if isinstance(default, bool) else type(default).__name__
     return None
+
+
+@cache
+def _hints(target: Any) -> dict[str, Any]:
+    return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -36,13 +36,16 @@ LEAST = {
 """Numbers that must be so much at least, and above 0."""
 
 
-def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | None = None) -> list[MlframeError]:
+def validate(
+    plugins: Plugins, composed: Composed, changed: Collection[str] | None = None, *, components: bool = True
+) -> list[MlframeError]:
     """Check a composed config: types, words, names, and the parameters of every component that the task uses.
 
     Args:
         plugins: the loaded plugins.
         composed: the config.
         changed: dotted keys whose values differ from those of a config that was checked before; None checks all.
+        components: whether to look at components too, which imports them and their libraries.
 
     Returns:
         Every mistake.
@@ -72,8 +75,31 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
             errors.append(
                 UnknownNameError.from_name(f"word for {key}", str(value), words, where=_origin(composed, key))
             )
+    used = _used(plugins, steps) if components else []
+    if components:
+        errors.extend(_check_components(plugins, config, used, changed))
+        if "ensembler" in used:
+            errors.extend(check_model_is_read(config, composed.overrides))
+            errors.extend(check_last_parts(config["fit"], config["goal"].get("task")))
+    errors.extend(_check_limits(config))
+    if components and not errors:
+        touched = [group for group in BUILT if changed is None or any(name.startswith(f"{group}.") for name in changed)]
+        errors.extend(check_built(plugins, config, [group for group in touched if group in used]))
+        if not errors and "ensembler" in used:
+            errors.extend(check_folds(plugins, config))
+    figures = changed is None or any(name.startswith(("goal.", "evaluators.")) for name in changed)
+    if figures:
+        errors.extend(check_goal(config["goal"]))
+    if components and not errors and figures and "evaluators" in used:
+        errors.extend(check_figures(plugins, config))
+    return [_from_command_line(composed, error) for error in errors]
+
+
+def _check_components(
+    plugins: Plugins, config: Mapping[str, Any], used: Collection[str], changed: Collection[str] | None
+) -> Iterator[MlframeError]:
+    """Bind the parameters of every component that the task uses; with `changed`, of those that have such a key."""
     task = config["goal"].get("task")
-    used = _used(plugins, steps)
     for group in used:
         key = group.replace("/", ".")
         if changed is not None and not any(name.startswith(f"{key}.") for name in changed):
@@ -81,30 +107,12 @@ def validate(plugins: Plugins, composed: Composed, changed: Collection[str] | No
         node = pick(config, key)
         if group in PLURAL:
             for name, entry in entries(node):
-                where = f"{key}.{name}"
-                errors.extend(_bind(plugins, group, entry, where, None))
-        elif node is None:
-            continue
-        else:
-            errors.extend(_bind(plugins, group, node, key, task if group in ("model", "ensembler") else None))
+                yield from _bind(plugins, group, entry, f"{key}.{name}", None)
+        elif node is not None:
+            yield from _bind(plugins, group, node, key, task if group in ("model", "ensembler") else None)
     for name, options in (config.get("task") or {}).get("steps", {}).items():
         if options is not None and changed is None:
-            errors.extend(_bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None))
-    if "ensembler" in used:
-        errors.extend(check_model_is_read(config, composed.overrides))
-        errors.extend(check_last_parts(config["fit"], task))
-    errors.extend(_check_limits(config))
-    if not errors:
-        touched = [group for group in BUILT if changed is None or any(name.startswith(f"{group}.") for name in changed)]
-        errors.extend(check_built(plugins, config, [group for group in touched if group in used]))
-    if not errors and "ensembler" in used:
-        errors.extend(check_folds(plugins, config))
-    figures = changed is None or any(name.startswith(("goal.", "evaluators.")) for name in changed)
-    if figures:
-        errors.extend(check_goal(config["goal"]))
-    if not errors and figures and "evaluators" in used:
-        errors.extend(check_figures(plugins, config))
-    return [_from_command_line(composed, error) for error in errors]
+            yield from _bind(plugins, "step", {"name": name, **options}, f"task.steps.{name}", None)
 
 
 def _bind(plugins: Plugins, group: str, node: Any, where: str, task: str | None) -> list[MlframeError]:

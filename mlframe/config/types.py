@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,19 +61,13 @@ class Composed:
             values: dotted key to value.
             overrides: the overrides of the new config, as typed.
         """
-        raw = copy.deepcopy(self.raw)
-        for key, value in values.items():
-            _put(raw, key, value)
-        if raw.get("name") is None:  # as composing does
+        if values.get("name", self.raw.get("name")) is None:  # as composing does
             values = {**values, "name": self.choices.get("data")}
-            raw["name"] = values["name"]
+        raw = _with(self.raw, values)
         derived = _Derived(self, raw, overrides)
         following = _following(raw, values)
         if following is not None:
-            resolved = copy.deepcopy(self.resolved)
-            for key, value in {**values, **following}.items():
-                _put(resolved, key, value)
-            derived.__dict__["resolved"] = resolved
+            derived.__dict__["resolved"] = _with(self.resolved, {**values, **following})
         return derived
 
 
@@ -108,16 +101,23 @@ def _following(raw: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, A
         moved |= found
 
 
-def _put(node: dict[str, Any], key: str, value: Any) -> None:
-    """Set a value in place; a mapping is merged into the one that is there, as an override's is."""
-    inner: Any = node
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = inner[int(parent)] if isinstance(inner, list) else inner.setdefault(parent, {})
-    if isinstance(inner, list):
-        inner[int(last)] = value
-    else:
-        inner[last] = _merged(inner.get(last), value)
+def _with(node: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with other values at dotted keys; what does not change is shared, not copied."""
+    whole: Any = dict(node)
+    for key, value in values.items():
+        whole = _set(whole, key.split("."), value)
+    return dict(whole)
+
+
+def _set(node: Any, keys: Sequence[str], value: Any) -> Any:
+    """Return a copy of a node with a value in it; a mapping is merged into the one that is there, as an override's is."""
+    if not keys:
+        return _merged(node, value)
+    first, *rest = keys
+    if isinstance(node, list):
+        place = int(first)
+        return [*node[:place], _set(node[place], rest, value) if rest else value, *node[place + 1 :]]
+    return {**(node or {}), first: _set((node or {}).get(first), rest, value)}
 
 
 def _merged(old: Any, new: Any) -> Any:

@@ -31,7 +31,18 @@ from mlframe.contracts.judging import (
     Interval,
     Judged,
 )
-from mlframe.contracts.learning import TASKS, Adapter, Features, Featurizer, Part, Predictions, Stop, Told, Wants
+from mlframe.contracts.learning import (
+    DEFAULT_METRICS,
+    TASKS,
+    Adapter,
+    Features,
+    Featurizer,
+    Part,
+    Predictions,
+    Stop,
+    Told,
+    Wants,
+)
 from mlframe.contracts.steps import Step
 from mlframe.contracts.telling import Reporter, ReportInput, RunInfo, Tracker
 
@@ -41,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALONE",
+    "DEFAULT_METRICS",
     "TASKS",
     "Adapter",
     "Chart",

@@ -17,11 +17,25 @@ if TYPE_CHECKING:
     Array: TypeAlias = npt.NDArray[Any]
     Matrix: TypeAlias = npt.NDArray[Any] | sp.csr_matrix
 
-__all__ = ["TASKS", "Adapter", "Features", "Featurizer", "Part", "Predictions", "Stop", "Told", "Wants"]
+__all__ = [
+    "DEFAULT_METRICS",
+    "TASKS",
+    "Adapter",
+    "Features",
+    "Featurizer",
+    "Part",
+    "Predictions",
+    "Stop",
+    "Told",
+    "Wants",
+]
 
 
 TASKS = ("binary", "multiclass", "regression")
 """The learning tasks."""
+
+DEFAULT_METRICS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+"""The figure that decides where the goal names none."""
 
 Told = Callable[[int, float, bool], None]
 """Hears of a boosted model's rounds: round, value, whether higher is better."""

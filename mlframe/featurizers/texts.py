@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from mlframe.featurizers.blocks import Block, Entries, Plain
 
 if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     from mlframe.contracts import Matrix
 
 __all__ = ["Text"]
@@ -64,6 +64,8 @@ class Text(Block):
 
     def fit(self, frame: pl.DataFrame) -> None:
         """Learn terms, their weights and, where asked for, the directions."""
+        from sklearn.feature_extraction.text import TfidfVectorizer  # tables without text need neither of the two
+
         column = self.columns[0]
         vectorizer = TfidfVectorizer(min_df=self.min_rows, max_features=self.max_terms, **self._options())
         try:
@@ -83,6 +85,8 @@ class Text(Block):
             return
         count = min(self.components, len(self.terms), weights.shape[0])
         if count < len(self.terms):
+            from sklearn.decomposition import TruncatedSVD
+
             svd = TruncatedSVD(count, random_state=self.seed).fit(weights)
             self.directions = np.ascontiguousarray(svd.components_.T)
         else:  # as many directions as terms: the terms themselves say the same
@@ -161,6 +165,8 @@ class Text(Block):
 
     def _vectorizer(self) -> TfidfVectorizer:
         if self._ready is None:
+            from sklearn.feature_extraction.text import TfidfVectorizer
+
             vectorizer = TfidfVectorizer(vocabulary={t: i for i, t in enumerate(self.terms)}, **self._options())
             vectorizer.idf_ = self.idf
             self._ready = vectorizer

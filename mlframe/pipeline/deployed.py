@@ -122,15 +122,14 @@ class Pipeline:
                 featurizers[id(member.featurizer)] = len(featurizers)
                 file = folder / f"featurizer_{featurizers[id(member.featurizer)]}.skops"
                 file.write_bytes(kept_skops(member.featurizer))
-            native = member.adapter is not None and hasattr(member.adapter, "save")
-            if native:
-                (folder / f"estimator_{index}.native").write_bytes(member.adapter.save(member.estimator))
+            if member.native:
+                (folder / f"estimator_{index}.native").write_bytes(member.written())
             else:
                 dump_skops(member.estimator, folder / f"estimator_{index}.skops")
             records.append(
                 {
                     "model": member.model,
-                    "native": native,
+                    "native": member.native,
                     "featurizer": None if member.featurizer is None else featurizers[id(member.featurizer)],
                     "columns": member.columns,
                     "names": member.names,

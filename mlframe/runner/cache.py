@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlframe.contracts import Step
 from mlframe.errors import StepError
 
 __all__ = ["MISS", "Lazy", "StepCache"]
@@ -57,9 +59,18 @@ class StepCache:
 
     def put(self, key: str, *, step: str, kind: str, name: str, value: Any) -> None:
         """Keep a value."""
-        if self.mode != "none":
-            self.store.save_artifact(key, step=step, kind=kind, name=name, value=value)
-        self._remember(key, value)
+        self._put(step, [(key, kind, name, value)])
+
+    def put_given(self, name: str, step: Step, keys: Mapping[str, str], given: Mapping[str, Any]) -> None:
+        """Keep what a step gave, in one piece, but what is of the kind `value` or of a step that is not cached."""
+        kinds = step.gives if step.cached else {}
+        self._put(name, [(keys[a], kind, a, given[a]) for a, kind in kinds.items() if kind != "value"])
+
+    def _put(self, step: str, values: Sequence[tuple[str, str, str, Any]]) -> None:
+        if self.mode != "none" and values:
+            self.store.save_artifacts(step, values)
+        for key, _, _, value in values:
+            self._remember(key, value)
 
     def _remember(self, key: str, value: Any) -> Any:
         if self.keep:

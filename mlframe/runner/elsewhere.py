@@ -97,8 +97,7 @@ class Elsewhere:
         for name, value in given.items():
             if self.cache.mode != "read":  # the cache will not answer: later steps of this run may ask again
                 self._made[inner.keys[name]] = value
-            if step.cached and step.gives[name] != "value":
-                self.cache.put(inner.keys[name], step=planned.name, kind=step.gives[name], name=name, value=value)
+        self.cache.put_given(planned.name, step, inner.keys, given)
         return given
 
 

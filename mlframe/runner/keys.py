@@ -18,7 +18,7 @@ from mlframe.registry import GROUPS, PLURAL
 from mlframe.runner.order import PlannedStep
 from mlframe.store.requirements import version_of
 
-__all__ = ["code_identity", "component_identity", "digest", "step_key"]
+__all__ = ["code_identity", "code_of_step", "component_identity", "digest", "step_key"]
 
 
 def digest(value: Any) -> str:
@@ -39,21 +39,27 @@ def step_key(
         inputs: artifact name to key.
         extra: what `Step.key` gave.
     """
-    step = planned.step
-    groups = [key for key in step.reads if key.replace(".", "/") in GROUPS.values()]
+    code, components = code_of_step(plugins, planned, config)
     return digest(
         [
             planned.name,
             dict(planned.options),
             planned.item.version,
-            [code_identity(target) for target in planned.item.component.targets()],
-            {key: pick(config, key) for key in step.reads},
-            [component_identity(plugins, key.replace(".", "/"), config) for key in groups],
+            code,
+            {key: pick(config, key) for key in planned.step.reads},
+            components,
             dict(inputs),
             platform.python_version(),
             extra,
         ]
     )
+
+
+def code_of_step(plugins: Plugins, planned: PlannedStep, config: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+    """Return the code of a step, and that of each group of components that it reads."""
+    groups = [key.replace(".", "/") for key in planned.step.reads if key.replace(".", "/") in GROUPS.values()]
+    own = [code_identity(target) for target in planned.item.component.targets()]
+    return own, [component_identity(plugins, group, config) for group in groups]
 
 
 def component_identity(plugins: Plugins, group: str, config: Mapping[str, Any]) -> Any:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from types import FrameType
 from typing import Any
 
@@ -102,10 +103,22 @@ def _native_threads(threads: int) -> Iterator[None]:
     if threads >= available_cpus():
         yield
         return
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=threads):
+    with _libraries(len(sys.modules)).limit(limits=threads):
         yield
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> Any:
+    """Find the native libraries anew only when modules were imported, which bring them: a look at all takes 4 ms."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def one_native_thread() -> None:
+    """Let the calling thread's OpenMP work alone: what runs beside a fit must not take processors from it."""
+    # OpenMP keeps this number for each thread; that of BLAS is one for all, and is left alone.
+    _libraries(len(sys.modules)).select(user_api="openmp").limit(limits=1)
 
 
 class Limits:

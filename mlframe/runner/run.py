@@ -63,6 +63,7 @@ class Runner:
         self.facts = dict(facts or {})
         self.checkpoint = checkpoint
         self.run_id: str | None = None
+        self._waiting: list[dict[str, Any]] = []
 
     def run(self, until: str | None = None) -> tuple[RunInfo, dict[str, Any]]:
         """Run the task's steps.
@@ -148,6 +149,7 @@ class Runner:
 
     def _steps(self, context: Context, steps: Sequence[PlannedStep], limits: Limits) -> None:
         artifacts: dict[str, Any] = {}
+        run_id = context.run.id
         elsewhere = context.elsewhere = Elsewhere(steps, self.cache)
         context.held = context.keys
         for planned in steps:
@@ -164,6 +166,7 @@ class Runner:
                 if cached:
                     artifacts.update({a: Lazy(self.cache, keys[a], a) for a in keys})
                 else:
+                    self._record(run_id)
                     self.display.step(name, step.summary)
                     self._tell("mlframe_before_step", run=context.run, step=name)
                     inputs = {a: self._value(context, artifacts, a) for a in step.needs}
@@ -175,15 +178,7 @@ class Runner:
                 _merge(context.summary, self._summarize(context, planned, artifacts))
                 seconds = time.perf_counter() - began
                 context.summary["steps"][name] = {"seconds": seconds, "cached": cached}
-                self.store.record_step(
-                    context.run.id,
-                    name,
-                    seconds=seconds,
-                    cached=cached,
-                    key=key,
-                    peak_memory=peak_memory(),
-                    status="finished",
-                )
+                self._record(run_id, name, seconds=seconds, cached=cached, key=key, status="finished", wait=cached)
                 self.display.done(name, seconds, cached)
                 self._tell("mlframe_after_step", run=context.run, step=name, seconds=seconds, cached=cached)
             remaining = {
@@ -192,6 +187,14 @@ class Runner:
                 for a in (*later.step.needs, *later.step.needs_if_present)
             }
             artifacts = {a: value for a, value in artifacts.items() if a in remaining}
+        self._record(run_id)
+
+    def _record(self, run_id: str, *steps: str, wait: bool = False, **fields: Any) -> None:
+        """Add steps to the run's record; one that the cache answered waits for the next that has work to do."""
+        self._waiting += [{"step": step, "error": None, "peak_memory": peak_memory(), **fields} for step in steps]
+        if self._waiting and not wait:
+            self.store.record_steps(run_id, self._waiting)
+            self._waiting = []
 
     def _tell(self, event: str, **facts: Any) -> None:
         """Report an event to each plugin; one that raises is named."""
@@ -222,11 +225,8 @@ class Runner:
                 where=planned.item.origin,
                 hint="this is a mistake of the plugin; tell its authors",
             )
-        for artifact, value in given.items():
-            kind = planned.step.gives[artifact]
-            artifacts[artifact] = value
-            if planned.step.cached and kind != "value":
-                self.cache.put(keys[artifact], step=planned.name, kind=kind, name=artifact, value=value)
+        artifacts.update(given)
+        self.cache.put_given(planned.name, planned.step, keys, given)
 
     def _step_key(self, context: Context, planned: PlannedStep) -> str:
         inputs = {a: context.keys.get(a) for a in (*planned.step.needs, *planned.step.needs_if_present)}
@@ -245,16 +245,9 @@ class Runner:
                 self.plugins.hook.mlframe_on_step_error(run=context.run, step=planned.name, error=error)
             except Exception as second:
                 error.add_note(f"a plugin failed while it was told of this: {second}")
-            self.store.record_step(
-                context.run.id,
-                planned.name,
-                seconds=0.0,
-                cached=False,
-                key="",
-                peak_memory=peak_memory(),
-                status="interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
-                error=str(error),
-            )
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            failed: dict[str, Any] = {"seconds": 0.0, "cached": False, "key": "", "status": status, "error": str(error)}
+            self._record(context.run.id, planned.name, **failed)
             if isinstance(error, MlframeError | KeyboardInterrupt | SystemExit):
                 error.add_note(f"step: {planned.name}")
                 raise

@@ -33,12 +33,14 @@ class MeanEstimate:
         std: standard deviation of the scores, None for a single score.
         low: lower end of the 95 % interval, None for a single score.
         high: upper end.
+        error: standard error of the mean, corrected for the rows that folds share; None for a single score.
     """
 
     value: float
     std: float | None = None
     low: float | None = None
     high: float | None = None
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def corrected_mean(scores: Sequence[float], test_share: float) -> MeanEstimate:
         return MeanEstimate(float(values[0]))
     mean, std, error = _moments(values, test_share)
     reach = error * _critical(len(values) - 1)
-    return MeanEstimate(mean, std, mean - reach, mean + reach)
+    return MeanEstimate(mean, std, mean - reach, mean + reach, error)
 
 
 def paired_comparison(

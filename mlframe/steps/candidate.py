@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +34,7 @@ class Featurized:
         judged: features of the rows that are predicted; None when there are none.
         learn_rows: positions of the rows learned from.
         stop_rows: positions of the rows for stopping.
+        seconds: what making it took; kept with it, so that a candidate's cost does not depend on who came first.
     """
 
     featurizer: Featurizer
@@ -41,6 +43,7 @@ class Featurized:
     judged: Features
     learn_rows: Any
     stop_rows: Any
+    seconds: float = 0.0
 
 
 @dataclass
@@ -127,6 +130,7 @@ class Candidate:
         return found, cached
 
     def _featurize(self, learn: Any, watch: Any, judged: Any, wants: Wants) -> Featurized:
+        began = time.perf_counter()
         featurizer: Featurizer = self.context.component("featurizer")
         rows = self.table.take(learn)
         featurizer.fit(rows, self.target[learn], wants)
@@ -139,7 +143,8 @@ class Candidate:
                 hint="give at least one usable column the role 'feature', or pick featurizer=auto",
             )
         stop = featurizer.transform(self.table.take(watch).frame) if len(watch) else None
-        return Featurized(featurizer, learned, stop, featurizer.transform(self.table.take(judged).frame), learn, watch)
+        seen = featurizer.transform(self.table.take(judged).frame)
+        return Featurized(featurizer, learned, stop, seen, learn, watch, time.perf_counter() - began)
 
     def fit(
         self, featurized: Featurized, train: Any, rounds: int | None = None, told: Told | None = None

@@ -22,7 +22,7 @@ PARTS = ("learned", "stop", "judged")
 def save_featurized(value: Featurized, folder: Path) -> None:
     """Write a featurized fold into an empty folder."""
     (folder / "featurizer.skops").write_bytes(kept_skops(value.featurizer))
-    record: dict[str, Any] = {}
+    record: dict[str, Any] = {"seconds": value.seconds}
     for part in PARTS:
         features: Features | None = getattr(value, part)
         if features is None:
@@ -37,6 +37,7 @@ def save_featurized(value: Featurized, folder: Path) -> None:
 def load_featurized(folder: Path, registry: Registry) -> Featurized:
     """Read what `save_featurized` wrote."""
     record = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+    seconds = record.pop("seconds", 0.0)
     parts = {
         name: Features(
             _load_matrix(folder, name), tuple(entry["names"]), tuple(entry["origins"]), tuple(entry["categorical"])
@@ -50,6 +51,7 @@ def load_featurized(folder: Path, registry: Registry) -> Featurized:
         judged=parts["judged"],
         learn_rows=np.load(folder / "learn_rows.npy", allow_pickle=False),
         stop_rows=np.load(folder / "stop_rows.npy", allow_pickle=False),
+        seconds=seconds,
     )
 
 

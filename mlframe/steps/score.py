@@ -9,12 +9,10 @@ from typing import Any
 
 import polars as pl
 
-from mlframe.contracts import Figure, Interval, Judged, Predictions, Step
+from mlframe.contracts import DEFAULT_METRICS, Figure, Interval, Judged, Predictions, Step
 from mlframe.errors import ConfigError, UnknownNameError
 from mlframe.pipeline import Learning
 from mlframe.steps.records import declared_figures
-
-DEFAULT_METRICS = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 
 
 class Score(Step):

@@ -6,6 +6,7 @@ import logging
 import os
 import weakref
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,21 @@ class Artifacts:
         self._codecs = codecs
         self._frames: dict[int, tuple[weakref.ref[Any], Any, str, int]] = {}
 
-    def save(self, key: str, *, step: str, kind: str, name: str, value: Any) -> ArtifactEntry:
-        """Keep a value; one that has the key is replaced."""
+    def save(self, step: str, values: Sequence[tuple[str, str, str, Any]]) -> list[ArtifactEntry]:
+        """Keep values of a step, all of them or none; one that has the key is replaced.
+
+        Args:
+            step: the step.
+            values: key, kind, name and value of each.
+        """
+        entries = [self._write(step, *value) for value in values]
+        for address in self._record(entries):
+            if address.startswith(UNIQUE):  # nothing else can refer to it, and it is large
+                self._objects.delete(address)
+        return entries
+
+    def _write(self, step: str, key: str, kind: str, name: str, value: Any) -> ArtifactEntry:
+        """Write the files of a value."""
         codec = self._codecs[kind]
         with self._objects.scratch() as folder:
             self._link(codec, value, folder)
@@ -83,11 +97,7 @@ class Artifacts:
             }
         if codec.bulky and FRAME in files:
             self._remember(value, *files[FRAME])
-        entry = ArtifactEntry(key, step, kind, name, files, db.now())
-        for address in self._record(entry):
-            if address.startswith(UNIQUE):  # nothing else can refer to it, and it is large
-                self._objects.delete(address)
-        return entry
+        return ArtifactEntry(key, step, kind, name, files, db.now())
 
     def _link(self, codec: Codec, value: Any, folder: Path) -> None:
         """Put a hard link where a frame would be written that this process has saved: steps hand rows on unchanged."""
@@ -113,28 +123,28 @@ class Artifacts:
             key, known = id(frame), self._frames
             known[key] = (weakref.ref(frame, lambda _: known.pop(key, None)), frame.clone(), address, size)
 
-    def _record(self, entry: ArtifactEntry) -> list[str]:
-        """Put the entry into the tables and return the addresses of the one that it replaces."""
-        key = entry.key
-        old = sa.select(db.artifact_files.c.address).where(db.artifact_files.c.key == key)
-        with self._database.write(f"saving {entry.name!r} of step {entry.step!r}") as connection:
-            db.lock_key(connection, key)
+    def _record(self, entries: Sequence[ArtifactEntry]) -> list[str]:
+        """Put entries into the tables and return the addresses of those that they replace."""
+        keys = [entry.key for entry in entries]
+        rows = [
+            {"key": entry.key, "step": entry.step, "kind": entry.kind, "name": entry.name,
+             "created": entry.created, "used": entry.created}
+            for entry in entries
+        ]  # fmt: skip
+        files = [
+            {"key": entry.key, "file": file, "address": address, "size": size}
+            for entry in entries
+            for file, (address, size) in entry.files.items()
+        ]
+        with self._database.write(f"saving {', '.join(entry.name for entry in entries)}") as connection:
+            for key in sorted(keys):
+                db.lock_key(connection, key)
+            old = sa.select(db.artifact_files.c.address).where(db.artifact_files.c.key.in_(keys))
             superseded = list(connection.execute(old).scalars())
-            connection.execute(db.artifacts.delete().where(db.artifacts.c.key == key))
-            connection.execute(
-                db.artifacts.insert().values(
-                    key=key,
-                    step=entry.step,
-                    kind=entry.kind,
-                    name=entry.name,
-                    created=entry.created,
-                    used=entry.created,
-                )
-            )
-            connection.execute(
-                db.artifact_files.insert(),
-                [{"key": key, "file": file, "address": at, "size": size} for file, (at, size) in entry.files.items()],
-            )
+            connection.execute(db.artifacts.delete().where(db.artifacts.c.key.in_(keys)))
+            connection.execute(db.artifacts.insert(), rows)
+            if files:
+                connection.execute(db.artifact_files.insert(), files)
         return superseded
 
     def size(self, key: str) -> int | None:

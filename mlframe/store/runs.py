@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -91,11 +91,11 @@ class Runs:
             if connection.execute(db.runs.update().where(db.runs.c.id == run_id).values(values)).rowcount == 0:
                 raise self._unknown(connection, run_id)
 
-    def record_step(self, run_id: str, step: str, values: Mapping[str, Any]) -> None:
-        """Add a step to a run."""
-        with self._database.write(f"recording step {step!r}") as connection:
+    def record_steps(self, run_id: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Add steps to a run."""
+        with self._database.write(f"recording {', '.join(record['step'] for record in records)}") as connection:
             self._check_known(connection, run_id)
-            connection.execute(db.steps.insert().values(run_id=run_id, step=step, **values))
+            connection.execute(db.steps.insert(), [{"run_id": run_id, **record} for record in records])
 
     def steps(self, run_id: str) -> list[dict[str, Any]]:
         """Return the steps of a run in the order in which they were recorded."""

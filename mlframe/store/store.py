@@ -193,7 +193,11 @@ class Store:
             error: text of the error.
         """
         values = {"seconds": seconds, "cached": cached, "key": key, "peak_memory": peak_memory}
-        self._runs.record_step(run_id, step, {**values, "status": status, "error": error})
+        self.record_steps(run_id, [{"step": step, **values, "status": status, "error": error}])
+
+    def record_steps(self, run_id: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Add steps to a run at once; each record has the fields that `record_step` takes, all of them."""
+        self._runs.record_steps(run_id, records)
 
     def run(self, reference: str) -> dict[str, Any]:
         """Return a run by its id or the beginning of it.
@@ -301,8 +305,17 @@ class Store:
         Raises:
             StoreError: the value cannot be kept, or the store cannot be written.
         """
-        with guarded(f"saving {name!r} of step {step!r}", self._database.where):
-            return self._artifacts.save(key, step=step, kind=kind, name=name, value=value)
+        return self.save_artifacts(step, [(key, kind, name, value)])[0]
+
+    def save_artifacts(self, step: str, values: Sequence[tuple[str, str, str, Any]]) -> list[ArtifactEntry]:
+        """Keep values of a step, each given as key, kind, name and value; a reader sees all of them or none.
+
+        Raises:
+            StoreError: a value cannot be kept, or the store cannot be written.
+        """
+        names = ", ".join(name for _, _, name, _ in values)
+        with guarded(f"saving {names!r} of step {step!r}", self._database.where):
+            return self._artifacts.save(step, values)
 
     def artifact(self, key: str) -> ArtifactEntry | None:
         """Return the entry of a key, None when there is none.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlframe.errors import ConfigError, MlframeError, Problems
+from mlframe.errors import ConfigError, MlframeError
 
 if TYPE_CHECKING:
     from mlframe.config.types import Composed
@@ -94,7 +94,7 @@ def ensemble(door: Door, store: Any, plan: SweepPlan, board: Board) -> Composed:
     Raises:
         ConfigError: fewer than two jobs can be put together.
     """
-    from mlframe.config.check import validate
+    from mlframe.sweep.space import spell
 
     runs = {row.trial: store.run(row.runs[0])["config"] for row in board.rows if row.runs}
     best = board.rows[0]
@@ -120,13 +120,10 @@ def ensemble(door: Door, store: Any, plan: SweepPlan, board: Board) -> Composed:
     print(f"\nthe sweep's ensemble ({plan.settings['ensemble']}) of {', '.join(members)}", flush=True)
     lines = [line for line in best.overrides if _group(line) not in ("model", "featurizer", "ensembler")]
     lines.append(f"ensembler={plan.settings['ensemble']}")
-    composed = door.compose(lines)
-    shipped = dict.fromkeys(composed.raw["ensembler"]["members"])  # off: they were no jobs of the sweep
-    composed = composed.derive({"ensembler.members": {**shipped, **members}}, lines)
-    errors = validate(door.plugins, composed, changed=["ensembler.members"])
-    if errors:
-        raise Problems(errors)
-    return composed
+    shipped = door.compose(lines).raw["ensembler"]["members"]
+    off = dict.fromkeys(shipped)  # they were no jobs of the sweep
+    # Members are typed as any override, long as it is: the run's command is one that can be typed again.
+    return door.compose([*lines, f"++ensembler.members={spell({**off, **members})}"])
 
 
 def record(door: Door, store: Any, plan: SweepPlan, board: Board, pictures: Sequence[Any]) -> None:

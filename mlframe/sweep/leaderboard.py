@@ -4,7 +4,7 @@ A sweep and its jobs are the plain records that the store keeps. Candidates are 
 resampled t-test on common folds (`mlframe.stats.comparison`). One is tied when its own comparison does not find it worse,
 and called worse when that still holds after Holm's correction (1979) for the number of candidates. Between the two it is
 likely worse: with dozens of candidates and a handful of folds the correction rejects next to nothing, so it may not
-decide what is good enough to be proposed. Of the best and those that are tied and within about one standard error of it,
+decide what is good enough to be proposed. Of the best and those that are tied and within one standard error of it,
 the quickest is proposed.
 """
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["SIGNS", "Board", "Failure", "Row", "build", "is_number", "short_names", "size_text", "tell"]
 
 LEVEL = 0.05
-NORMAL = 1.96
 ALIKE = 1.25
 """Costs within a quarter of each other count as equal: measured times differ by that from one day to the next."""
 COSTS = {"latency_ms": 1.0, "train_seconds": 1.0, "size_bytes": 0.0}
@@ -49,6 +48,7 @@ class Row:
         std: standard deviation over folds and repeats, None for a single score.
         low: lower end of the mean's 95 % interval, None for a single score.
         high: upper end.
+        error: the mean's standard error, None where nothing is known of its spread.
         difference: how much higher the mean is than the best's, over the folds of both; None when they share none.
         difference_low: lower end of its 95 % interval, not corrected for the number of candidates.
         difference_high: upper end.
@@ -74,6 +74,7 @@ class Row:
     size_bytes: float | None
     overrides: tuple[str, ...]
     runs: tuple[str, ...]
+    error: float | None = None
     difference: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None
@@ -227,6 +228,7 @@ def _row(trial: int, jobs: Sequence[Mapping[str, Any]], varied: Sequence[str]) -
         size_bytes=_mean(jobs, "size_bytes"),
         overrides=_own(jobs[0]),
         runs=tuple(job["run"] for job in jobs if job.get("run")),
+        error=None if spread is None else spread.error,
     )
 
 
@@ -272,7 +274,8 @@ def _propose(rows: Sequence[Row]) -> tuple[Row | None, str]:
         )
     # With few folds nearly everything is tied: what is more than one standard error behind is not proposed
     # (the rule of Breiman, Friedman, Olshen and Stone, 1984, for choosing the simplest of equals).
-    tied = [row for row in others if row.tied and row.difference is not None and abs(row.difference) <= _error(best)]
+    reach = math.inf if best.error is None else best.error
+    tied = [row for row in others if row.tied and row.difference is not None and abs(row.difference) <= reach]
     if not tied:
         return best, "it has the best score, and no other candidate comes within its standard error"
     picked = _cheapest([best, *tied])
@@ -288,11 +291,6 @@ def _propose(rows: Sequence[Row]) -> tuple[Row | None, str]:
     return picked, (
         f"it is tied with the best, trial {best.trial} ({picked.difference:+.4f}{ends}), and {_saving(picked, best)}"
     )
-
-
-def _error(row: Row) -> float:
-    """Return about the standard error of a mean, from its interval; infinite where nothing is known of its spread."""
-    return math.inf if row.low is None or row.high is None else (row.high - row.low) / (2 * NORMAL)
 
 
 def _cheapest(rows: Sequence[Row]) -> Row:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlframe.errors import ConfigError, Problems
-from mlframe.sweep.plan import SweepPlan, plan_sweep
+from mlframe.errors import ConfigError, MlframeError, Problems
+from mlframe.sweep.plan import Question, SweepPlan, plan_sweep
 from mlframe.sweep.pool import Pool
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def multirun(door: Door) -> int:
     resumed = take_up(door)
     only = list(door.only) if door.only is not None else None
     with Pool({"block": list(door.block), "only": only, "folder": str(door.folder)}) as pool:
-        plan = plan_sweep(door, pool.warm)
+        plan = plan_sweep(door, partial(look, pool))
         refuse_plain(door, plan, again=resumed is not None)
         config = plan.first.resolved
         with door.open_store(config, create=True) as store:
@@ -58,6 +59,15 @@ def multirun(door: Door) -> int:
                 raise
     with door.open_store(config) as store:
         return conclude(door, store, sweep, plan)
+
+
+def look(pool: Pool, plan: SweepPlan, questions: Sequence[Question]) -> list[MlframeError]:
+    """Let a worker check the components, and load meanwhile what this process needs later."""
+    answered = pool.check(questions)
+    plan.sampler()
+    importlib.import_module("mlframe.store.store")
+    importlib.import_module("mlframe.sweep.sweeper")
+    return answered()
 
 
 def begin(door: Door, store: Any, plan: SweepPlan, resumed: Mapping[str, Any] | None) -> tuple[str, str | None]:
@@ -126,6 +136,7 @@ def run(door: Door, store: Any, sweep: str, plan: SweepPlan, pool: Pool, *, olde
         except BaseException as error:  # Hydra would print it in its own way
             raised.append(error)
 
+    pool.warm(plan.structure(), sweep)
     os.environ[_ENV] = json.dumps({**pool.setting, "group": sweep})
     MlframeSweeper.run = go
     worker.cache_clear()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from mlframe.contracts import DEFAULT_METRICS
 from mlframe.errors import ConfigError, MlframeError, Problems, UnknownNameError
 from mlframe.registry import PLURAL
 from mlframe.sweep.engine import Budget, Recipe
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mlframe.config.types import Composed
     from mlframe.door import Door
 
-__all__ = ["SweepPlan", "plan_sweep"]
+__all__ = ["Question", "SweepPlan", "mistakes", "plan_sweep"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ class SweepPlan:
             self.space, self.fixed, self.first.resolved["seed"]
         )
 
+    def structure(self) -> list[str]:
+        """Return the structure of the job that has the first choice of every axis."""
+        values: dict[str, Any] = {}
+        for axis in self.space.active(values, self.fixed):
+            values[axis.key] = axis.choices[0] if axis.choices else axis.low
+        return self.recipe.job(0, 0, 0, values).structure
+
     def budget(self) -> Budget:
         """Return when to stop."""
         from mlframe.runner.limits import parse_duration
@@ -55,34 +63,93 @@ class SweepPlan:
         return Budget(node["trials"], seconds, node["fail_fast"], node["prune"] == "median", node["prune_after"])
 
 
+@dataclass(frozen=True)
+class Question:
+    """A config whose components are to be checked: that of some overrides, or one that is derived from it.
+
+    Args:
+        lines: overrides.
+        key: dotted key that is set in the config of the overrides; None checks that config itself.
+        value: its value.
+        where: where the value came from.
+    """
+
+    lines: tuple[str, ...]
+    key: str | None = None
+    value: Any = None
+    where: str | None = None
+
+
+Answering = Callable[["SweepPlan", Sequence[Question]], list[MlframeError]]
+
+
+def mistakes(door: Door, questions: Sequence[Question]) -> list[MlframeError]:
+    """Check components, which imports them and their libraries; each config is composed once.
+
+    Returns:
+        Every mistake.
+    """
+    from mlframe.config.check import validate
+
+    bases: dict[tuple[str, ...], Composed | None] = {}
+    found: list[MlframeError] = []
+    for question in questions:
+        if question.lines not in bases:
+            bases[question.lines] = None
+            try:
+                bases[question.lines] = door.compose(question.lines)
+            except Problems as problems:
+                found.extend(problems.errors)
+        base = bases[question.lines]
+        if base is not None and question.key is not None:
+            line = f"{question.key}={spell(question.value)}"
+            tried = base.derive({question.key: question.value}, [line])
+            errors = validate(door.plugins, tried, changed=[question.key])
+            found.extend(error.at(f"{question.where}, {line}") for error in errors)
+    return found
+
+
 @dataclass
 class _Checked:
-    """Configs by their picks, and every mistake found on the way."""
+    """Configs by their picks, every mistake found on the way, and what only the components' libraries can tell."""
 
     door: Door
     errors: dict[str, MlframeError] = field(default_factory=dict)
+    questions: list[Question] = field(default_factory=list)
 
     def add(self, errors: Sequence[MlframeError]) -> None:
         """Keep mistakes, each once."""
         self.errors.update({str(error): error for error in errors})
 
     def compose(self, lines: Sequence[str]) -> Composed | None:
-        """Compose and check, or keep the mistakes."""
+        """Compose and check all but the components, or keep the mistakes."""
+        self.questions.append(Question(tuple(lines)))
         try:
-            return self.door.compose(lines)
+            return self.door.compose(lines, components=False)
         except Problems as problems:
             self.add(problems.errors)
         except MlframeError as error:
+            self.questions.pop()
             self.add([error])
         return None
 
+    def refuse(self) -> None:
+        """Tell every mistake, those of the components too, if there is any.
 
-def plan_sweep(door: Door, warm: Callable[[list[str]], None] | None = None) -> SweepPlan:
+        Raises:
+            Problems: there is.
+        """
+        if self.errors:
+            self.add(mistakes(self.door, self.questions))
+            raise Problems(list(self.errors.values()))
+
+
+def plan_sweep(door: Door, answer: Answering | None = None) -> SweepPlan:
     """Read the axes, compose each choice once, and check every end of every axis.
 
     Args:
         door: plugins and overrides.
-        warm: told the first job's overrides before they are checked, so that a worker can load what they need meanwhile.
+        answer: checks the components: a worker, which has to import their libraries anyway; None does it here.
 
     Raises:
         Problems: every mistake of every choice.
@@ -104,25 +171,29 @@ def plan_sweep(door: Door, warm: Callable[[list[str]], None] | None = None) -> S
     checked = _Checked(door)
     # Intervals have no first choice of their own: their lower end stands for them.
     lines = [part if isinstance(part, str) else _line(part) for part in template]
-    if warm is not None:
-        warm(lines)
     first = checked.compose(lines)
     groups = [axis for axis in typed if _picks(axis, first)]
     bases: dict[str, Composed] = {}
     if first is not None:
         bases[str(first.choices.get("model"))] = first
     for axis in groups:
+        found = [first]
         for choice in axis.choices[1:]:
             lines = [part if isinstance(part, str) else _line(part, {axis.key: choice}) for part in template]
             composed = checked.compose(lines)
             if composed is not None and axis.key == "model":
                 bases[choice] = composed
-    if first is None or checked.errors:
-        raise Problems(list(checked.errors.values()))
+            found.append(composed)
+        _refuse_mixed(checked, axis, found)
+    for axis in typed:
+        if first is not None and axis not in groups and _known(first, axis.key):
+            list(_fitting(checked, first, [axis]))
+            _refuse_mixed(checked, axis, [first.derive({axis.key: choice}, ()) for choice in axis.choices])
+    checked.refuse()
+    assert first is not None
     settings = first.resolved["sweep"]
-    space = Space((*typed, *_space(door, checked, first, bases, typed, words, settings)))
-    if checked.errors:
-        raise Problems(list(checked.errors.values()))
+    space = Space((*typed, *_space(checked, first, bases, typed, words, settings)))
+    checked.refuse()
     _refuse_empty(space, settings)
     if settings["repeats"] > 1:
         if any(axis.key == "seed" for axis in space):
@@ -139,11 +210,14 @@ def plan_sweep(door: Door, warm: Callable[[list[str]], None] | None = None) -> S
     seed = first.resolved["seed"]
     held = {"splitter.seed": seed} if _known(first, "splitter.seed") else {}
     recipe = Recipe(template, structural, seed, settings["repeats"], held)
-    return SweepPlan(first, space, fixed, recipe, settings)
+    plan = SweepPlan(first, space, fixed, recipe, settings)
+    checked.add(mistakes(door, checked.questions) if answer is None else answer(plan, checked.questions))
+    if checked.errors:
+        raise Problems(list(checked.errors.values()))
+    return plan
 
 
 def _space(
-    door: Door,
     checked: _Checked,
     first: Composed,
     bases: Mapping[str, Composed],
@@ -164,14 +238,14 @@ def _space(
         found = load_file(f"sweep/space/{model}")
         node, where = found or ({}, "")
         axes = [axis for axis in _axes(checked, node, where, ("model", str(model)), base) if axis.key not in taken]
-        yield from _fitting(door, checked, base, axes)
+        yield from _fitting(checked, base, axes)
         for axis in own:  # a key of this model only
             if axis.key.startswith("model.") and _known(base, axis.key):
-                yield from _fitting(door, checked, base, [replace(axis, owner=("model", str(model)))])
+                yield from _fitting(checked, base, [replace(axis, owner=("model", str(model)))])
     some = [bases[str(model)] for model in models]
     for axis in own:
         if not (axis.key.startswith("model.") and any(_known(base, axis.key) for base in some)):
-            yield from _fitting(door, checked, first, [axis])
+            yield from _fitting(checked, first, [axis])
 
 
 def _axes(checked: _Checked, node: Any, where: str, owner: tuple[str, str] | None, base: Composed) -> list[Axis]:
@@ -182,9 +256,8 @@ def _axes(checked: _Checked, node: Any, where: str, owner: tuple[str, str] | Non
     return []
 
 
-def _fitting(door: Door, checked: _Checked, base: Composed, axes: Sequence[Axis]) -> Iterator[Axis]:
-    """Give axes whose keys exist and whose values a component takes; keep what is wrong with the others."""
-    from mlframe.config.check import validate
+def _fitting(checked: _Checked, base: Composed, axes: Sequence[Axis]) -> Iterator[Axis]:
+    """Give axes whose keys exist; keep what is wrong with the others, and ask whether a component takes the values."""
     from mlframe.config.schema import pick
 
     for axis in axes:
@@ -193,11 +266,30 @@ def _fitting(door: Door, checked: _Checked, base: Composed, axes: Sequence[Axis]
             names = [f"{parent}.{name}" for name in pick(base.raw, parent) or {}] if parent else list(base.raw)
             checked.add([UnknownNameError.from_name("key", axis.key, names, where=axis.where)])
             continue
-        for value in axis.choices or (axis.low, axis.high):
-            tried = base.derive({axis.key: value}, [f"{axis.key}={spell(value)}"])
-            for error in validate(door.plugins, tried, changed=[axis.key]):
-                checked.add([error.at(f"{axis.where}, {axis.key}={spell(value)}")])
+        values = axis.choices or (axis.low, axis.high)
+        checked.questions.extend(Question(tuple(base.overrides), axis.key, value, axis.where) for value in values)
         yield axis
+
+
+def _refuse_mixed(checked: _Checked, axis: Axis, configs: Sequence[Composed | None]) -> None:
+    """Keep a mistake when the choices of an axis are scored by different figures, as far as that is known before."""
+    told: dict[str, str] = {}
+    for choice, composed in zip(axis.choices, configs, strict=True):
+        goal = composed.raw["goal"] if composed is not None else {}
+        figure = goal.get("metric") or DEFAULT_METRICS.get(str(goal.get("task")))
+        if figure:
+            told.setdefault(str(figure), f"{axis.key}={spell(choice)} by {figure}")
+    if len(told) > 1:
+        checked.add(
+            [
+                ConfigError(
+                    f"The jobs would be scored by different figures, which no leaderboard can rank: {', '.join(told)}",
+                    value="; ".join(told.values()),
+                    where=axis.where,
+                    hint="sweep them apart, or name one figure that all of them have: goal.metric=…",
+                )
+            ]
+        )
 
 
 def _refuse_empty(space: Space, settings: Mapping[str, Any]) -> None:

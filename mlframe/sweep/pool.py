@@ -9,11 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from mlframe.errors import MlframeError
+
+if TYPE_CHECKING:
+    from mlframe.sweep.plan import Question
 
 __all__ = ["Event", "Pool", "WorkerProcess"]
 
@@ -137,9 +142,23 @@ class Pool:
                     worker.process.wait(PATIENCE_SECONDS)
             worker.end(gently=True)
 
-    def warm(self, overrides: Sequence[str]) -> None:
-        """Let the first worker compose a config, mistakes and all: what it needs for that is loaded when a job comes."""
-        self.workers[0].send({"warm": list(overrides)})
+    def check(self, questions: Sequence[Question]) -> Callable[[], list[MlframeError]]:
+        """Let the first worker check components, whose libraries it needs anyway; return what waits for the answer."""
+        worker = self.workers[0]
+        worker.send({"check": [asdict(question) for question in questions]})
+
+        def answered() -> list[MlframeError]:
+            while True:
+                for message in worker.read() or self._gone(worker):
+                    if message["kind"] == "checked":
+                        return [MlframeError.from_record(record) for record in message["errors"]]
+                    worker.ready = True
+
+        return answered
+
+    def warm(self, structure: Sequence[str], group: str) -> None:
+        """Let the first worker load what the jobs of a structure need, so that the first job does not pay for it."""
+        self.workers[0].send({"warm": list(structure), "group": group})
 
     def grow(self, size: int) -> None:
         """Start workers until there are so many."""
@@ -194,7 +213,7 @@ class Pool:
             if job is None and worker.ready:  # ended from outside between two jobs; the new one takes its place
                 return []
             if job is None:
-                raise RuntimeError(f"a worker could not start (exit code {code}); its message stands above")
+                self._gone(worker)
             reason = (
                 f"its process was ended by {signal.Signals(-code).name}"
                 if code < 0
@@ -213,6 +232,10 @@ class Pool:
             if events[-1].kind == "done":
                 worker.job = None
         return events
+
+    def _gone(self, worker: WorkerProcess) -> NoReturn:
+        code = worker.process.wait()
+        raise RuntimeError(f"a worker could not start (exit code {code}); its message stands above")
 
     def _limit(self, worker: WorkerProcess) -> list[Event]:
         spent = time.monotonic() - worker.began

@@ -19,7 +19,7 @@ READING = (
     "Tied (≈): the comparison does not find it worse. Likely worse (↓): it does. Worse (✗): it still does with the number "
     "of candidates taken into account (Holm 1979). Open (?): too few folds to compare. A tie is no proof that two are "
     "equal; more folds or repeats tell more.",
-    "Proposed (→): of the best and those tied and within about one standard error of it, the one of least latency, then "
+    "Proposed (→): of the best and those tied and within one standard error of it, the one of least latency, then "
     "training time, then size. Costs within a quarter, a millisecond or a second count as equal.",
     "Std is the standard deviation over folds and repeats. In brackets are 95 % intervals, those of differences not "
     "corrected for the number of candidates.",

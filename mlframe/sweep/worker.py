@@ -139,6 +139,18 @@ class Worker:
             return self.refuse(composed, request["job"], Problems(errors))
         return self.perform(composed, request["job"], checkpoint)
 
+    def warm(self, structure: Sequence[str]) -> None:
+        """Load what the jobs of a structure need, while the sweep is still being begun."""
+        from mlframe.runner.keys import code_of_step
+        from mlframe.runner.order import plan_steps
+
+        composed, _ = self.compose(structure, {}, ())
+        self.store(composed.resolved)
+        self.code  # noqa: B018
+        importlib.import_module("skops.io")
+        for planned in plan_steps(self.door.plugins, composed.resolved["task"], UNTIL):
+            code_of_step(self.door.plugins, planned, composed.resolved)
+
     def close(self) -> None:
         """Close every store."""
         for store in self.stores.values():
@@ -184,7 +196,8 @@ def _record(store: Any, run: str, summary: Mapping[str, Any]) -> dict[str, Any]:
 def main(setting: Mapping[str, Any]) -> None:
     """Answer requests, a JSON line each, until the input ends.
 
-    It says {"kind": "ready"} first. A request is {"job", "structure", "values", "overrides", "ask"}; the answers are
+    It says {"kind": "ready"} first. {"check": questions} is answered with {"kind": "checked", "errors"}, {"warm": structure}
+    is not answered. Any other request is {"job", "structure", "values", "overrides", "ask"}; the answers are
     {"kind": "checkpoint", …}, answered with {"go"}, and at the end {"kind": "done", …}.
 
     Args:
@@ -195,6 +208,7 @@ def main(setting: Mapping[str, Any]) -> None:
     os.dup2(2, 1)
     from mlframe.door import Door
     from mlframe.runner.limits import collect_garbage
+    from mlframe.sweep.plan import Question, mistakes
 
     only = None if setting["only"] is None else tuple(setting["only"])
     worker = Worker(Door([], tuple(setting["block"]), only, Path(setting["folder"])))
@@ -220,9 +234,14 @@ def main(setting: Mapping[str, Any]) -> None:
     say(kind="ready")
     try:
         for request in iter(requests.get, None):
+            if "check" in request:
+                questions = [Question(**{**item, "lines": tuple(item["lines"])}) for item in request["check"]]
+                say(kind="checked", errors=[error.record() for error in mistakes(worker.door, questions)])
+                continue
             if "warm" in request:
-                with suppress(MlframeError):  # the sweep tells its mistakes itself
-                    worker.door.compose(request["warm"])
+                worker.group = request["group"]
+                with suppress(Exception):  # the job that fails by it tells it
+                    worker.warm(request["warm"])
                 continue
             working.set()
             worker.group = request["group"]
@@ -256,5 +275,6 @@ if __name__ == "__main__":
     gc.disable()
     try:
         main(json.loads(sys.argv[1]))
+        gc.freeze()  # as mlframe's own `__main__`
     except KeyboardInterrupt:
         sys.exit(130)

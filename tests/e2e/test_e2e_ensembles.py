@@ -309,6 +309,14 @@ def test_a_sweep_ends_in_an_ensemble_of_its_jobs(workspace: Workspace) -> None:
     assert result.out.count("3 folds from the cache") == 2  # nothing is fitted again but for good
     assert "swept/1" in result.out
     check_served(workspace, "swept/1")
+    with workspace.store() as store:
+        closing = store.run(store.sweep("last")["closing"]["run"])
+    again = workspace.ok(*closing["facts"]["command"])  # what `show` prints can be typed
+    assert again.out.count("3 folds from the cache") == 2
+    with workspace.store() as store:
+        latest = store.run(store.version("swept/2")["run_id"])
+    assert latest["config"]["ensembler"] == closing["config"]["ensembler"]
+    assert latest["summary"]["score"] == closing["summary"]["score"]
 
 
 def test_explanations_of_a_mean(workspace: Workspace) -> None:

@@ -43,8 +43,9 @@ def mlframe_trackers():
 
 @hookimpl
 def mlframe_before_step(run, step):
-    if step == "fit" and run.config["model"].get("num_leaves") == 13:
-        raise RuntimeError("thirteen leaves bring bad luck")
+    leaves = run.config["model"].get("num_leaves")
+    if step == "fit" and leaves in (13, 17):
+        raise RuntimeError(f"{leaves} leaves bring bad luck")
 '''
 
 LGBM = ("model=lgbm", "model.n_estimators=10", "splitter.folds=3")
@@ -60,10 +61,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture(scope="module")
 def swept(workspace: Workspace) -> Result:
-    """Four jobs, of which one has a value that is refused and one fails inside."""
+    """Four jobs, of which two fail inside."""
     diary = ["trackers=[diary]", "trackers.diary.path=diary.jsonl"]
     words = [word for word in own(Path("rows.csv")) if word != "trackers=[]"]
-    return workspace.run("-m", *words, *LGBM, *diary, "model.num_leaves=4,7,-5,13")
+    return workspace.run("-m", *words, *LGBM, *diary, "model.num_leaves=4,7,17,13")
 
 
 def test_failing_jobs_are_told_when_they_happen_and_at_the_end_and_others_finish(
@@ -71,7 +72,7 @@ def test_failing_jobs_are_told_when_they_happen_and_at_the_end_and_others_finish
 ) -> None:
     assert swept.code == 1, swept.out + swept.err
     assert swept.out.count("num_leaves") >= 4
-    for words in ("num_leaves", "thirteen leaves bring bad luck"):
+    for words in ("17 leaves bring bad luck", "13 leaves bring bad luck"):
         assert swept.out.count(words) >= 2, swept.out
     happened, _, end = swept.out.partition("page: ")
     for part in (happened, end):
@@ -93,10 +94,9 @@ def test_trackers_are_closed_job_by_job(swept: Result, workspace: Workspace) -> 
     told = lines_of(workspace.folder / "diary.jsonl")
     opened = [record["run"] for record in told if record["event"] == "open"]
     closed = {record["run"]: record["status"] for record in told if record["event"] == "close"}
-    # The refused value never gets as far as a tracker; the last one is the sweep's own record.
-    assert len(opened) == len(set(opened)) == 4
+    assert len(opened) == len(set(opened)) == 5  # the last one is the sweep's own record
     assert set(opened) == set(closed)
-    assert sorted(closed.values()) == ["failed", "finished", "finished", "finished"]
+    assert sorted(closed.values()) == ["failed", "failed", "finished", "finished", "finished"]
     for number, record in enumerate(told):  # one job is closed before the next one opens
         if record["event"] == "open" and number:
             assert told[number - 1]["event"] == "close"
@@ -176,6 +176,14 @@ def test_mistakes_of_all_choices_are_found_before_the_first_job(swept: Result, w
         assert words in result.err, result.err
     with workspace.store() as store:
         assert len(store.runs(limit=1000)) == before
+
+
+def test_data_sets_that_are_scored_by_different_figures_are_refused_before_the_first_job(workspace: Workspace) -> None:
+    result = workspace.run("-m", "data=churn,diamonds", "model=dummy", "trackers=[]")
+    assert result.code == 2, result.out + result.err
+    for text in ("data=churn by roc_auc", "data=diamonds by rmse", "goal.metric"):
+        assert text in result.err, result.err
+    assert "job 0" not in result.out
 
 
 def test_hydras_own_refusal_is_passed_on(workspace: Workspace) -> None:
