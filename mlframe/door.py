@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlframe.errors import Problems
+from mlframe.errors import ConfigError, Problems
 
 if TYPE_CHECKING:
     from mlframe.config.types import Composed
@@ -97,8 +97,11 @@ class Door:
         """Return the root and the address of the tables that a config, the overrides or the environment name."""
         given = dict(line.lstrip("+").split("=", 1) for line in self.overrides if "=" in line)
         node = (config or {}).get("store") or {}
-        home = os.environ.get("MLFRAME_HOME") or str(self.folder / ".mlframe")
-        return node.get("root") or given.get("store.root") or home, node.get("url") or given.get("store.url")
+        root, url = (_resolved(node.get(key) or given.get(f"store.{key}")) for key in ("root", "url"))
+        if root is None:  # both come from one place: a folder of one's own has nothing to do with the team's tables
+            root = os.environ.get("MLFRAME_HOME") or str(self.folder / ".mlframe")
+            url = url or os.environ.get("MLFRAME_STORE_URL")
+        return root, url
 
     def open_store(self, config: Any = None, *, create: bool = False) -> Any:
         """Open the workspace that a config, the overrides or the environment name.
@@ -132,3 +135,20 @@ class Door:
         store.register_codec("pipeline", lambda value, to: value.save(to), load_pipeline)
         store.register_codec("featurized", save_featurized, load_featurized, bulky=True)
         return store
+
+
+def _resolved(value: str | None) -> str | None:
+    """Return an override's value as composing would: the environment's part filled in, null as None."""
+    if not value or value == "null":
+        return None
+    if "${" not in value:
+        return value
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return str(OmegaConf.create({"value": value})["value"])
+    except OmegaConfBaseException as error:
+        raise ConfigError(
+            "The store's address cannot be resolved", value=value, where="command line", hint=str(error).splitlines()[0]
+        ) from error

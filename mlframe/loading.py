@@ -103,8 +103,9 @@ def _registered(name: str, store: str | Path | None, plugins: Plugins) -> Loaded
     from mlframe.store.store import Store
 
     root = str(store or os.environ.get("MLFRAME_HOME") or Path.cwd() / ".mlframe")
+    url = None if store else os.environ.get("MLFRAME_STORE_URL")
     installed = sorted({point.name for point in metadata.entry_points(group=INSTALLED)})
-    if store is None and not Path(root).exists():
+    if store is None and "://" not in root and not Path(root).exists():
         raise UserError(
             "No model of this name is installed, and there is no store here",
             value=name,
@@ -112,7 +113,7 @@ def _registered(name: str, store: str | Path | None, plugins: Plugins) -> Loaded
             hint="install its package (deployer=package makes one), or name a store: mlframe.load(name, store=FOLDER)"
             + (f"; installed are {', '.join(installed)}" if installed else ""),
         )
-    with Store.open(root, create=False) as opened:
+    with Store.open(root, url, create=False) as opened:
         version = opened.version(name)
         bundle = opened.open_bundle(version["reference"])
         return _opened(version["reference"], bundle, plugins)

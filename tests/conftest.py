@@ -15,7 +15,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [key for key in os.environ if key.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    monkeypatch.delenv("MLFRAME_HOME", raising=False)
+    for name in ("MLFRAME_HOME", "MLFRAME_STORE_URL"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,16 @@ def test_commands_of_the_tuning_page_work(workplace, run_cli):
     assert (workplace / "leaderboard.html").is_file()
 
 
+@pytest.mark.slow
+def test_commands_of_the_registry_page_work(workplace, run_cli):
+    found = list(commands(ROOT / "docs/registry.md"))
+    assert len(found) > 10
+    for words in found:
+        done = run_cli(*words)
+        assert done.code == 0, f"{shlex.join(words)}\n{done.err}"
+    assert (workplace / "production" / "mlframe.db").is_file()
+
+
 def test_the_own_data_file_trains(run_cli):
     BundledSource("churn").read().write_csv("customers.csv")
     write_files(ROOT / "docs/configuring.md", Path.cwd())

@@ -95,7 +95,8 @@ class ServedModel:
             rows: how many rows a request may have.
 
         Raises:
-            BundleError: the bundle is damaged, holds a type that no plugin vouches for, or scores differently.
+            BundleError: the bundle is damaged, needs a plugin that is not installed, holds a type that no plugin vouches
+                for, or scores differently.
             UnknownNameError: there is no such version.
         """
         from mlframe.pipeline.opening import open_pipeline
@@ -106,7 +107,7 @@ class ServedModel:
         opened = with_needed(lambda: open_pipeline(folder, registry, where=reference))
         manifest, pipeline = opened.manifest, opened.pipeline
         for warning in opened.warnings:
-            log.warning(warning)
+            log.warning("%s: %s", reference, warning)
         name, _, number = reference.rpartition("/")
         told = manifest.get("fast") or {}
         why = None if told.get("proven") else str(told.get("why") or "the bundle has no proof of a fast path")

@@ -299,7 +299,7 @@ class Database:
                 f"The store was made by a newer mlframe: its schema is version {found}, this mlframe knows "
                 f"version {SCHEMA_VERSION}",
                 where=self.where,
-                hint="install a newer mlframe, or choose another store with 'store.root'",
+                hint="upgrade mlframe, or choose another store with 'store.root'",
             )
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ import parcels
 import pytest
 import servers
 
+from mlframe.errors import BundleError
+from mlframe.registry import Registry
 from mlframe.store import Store
 from mlframe.testing.plugin import CliResult
 
@@ -363,3 +366,28 @@ def test_a_harmful_bundle_that_is_in_the_store_already_is_not_opened(shop: Shop,
     assert scored.code == 2, scored.err
     assert "posix.system" in scored.err
     assert not Path("out.csv").exists()
+
+
+def test_a_server_refuses_and_warns_in_the_same_words(
+    shop: Shop, parcel: Path, registry: Registry, caplog: pytest.LogCaptureFixture
+):
+    from mlframe.serving.models import ServedModel
+
+    manifest = parcel / "bundle/manifest.json"
+    plugins = json.loads(manifest.read_text())["plugins"]
+    with Store.open(".mlframe") as store:
+
+        def served(changed: list[dict[str, str]]) -> ServedModel:
+            parcels.change(manifest, plugins=changed)
+            reference = store.register("shop", parcel / "bundle", run_id="r", figures={}, facts={})
+            return ServedModel.load(store, registry, reference, 100)
+
+        with caplog.at_level(logging.WARNING, logger="mlframe.serving"):
+            served([{**plugins[0], "version": "0.0.1"}, *plugins[1:]])
+        assert f"{plugins[0]['package']} is {plugins[0]['version']} here, the model was made with 0.0.1" in caplog.text
+        with pytest.raises(BundleError, match=r"mlframe-ghost 3\.1"):
+            served([*plugins, {"package": "mlframe-ghost", "version": "3.1"}])
+        (parcel / SKOPS).write_bytes(parcels.foreign_type("posix", "system"))
+        parcels.seal(parcel)
+        with pytest.raises(BundleError, match=r"posix\.system"):
+            served(plugins)

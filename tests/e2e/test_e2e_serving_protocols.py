@@ -24,8 +24,6 @@ import pytest
 from e2e_tools import Workspace, own, write_table
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-pytest.importorskip("mlframe.serving.main", reason="the server's processes are not here yet")
-
 ARROW = "application/vnd.apache.arrow.stream"
 TENSORS = {"x1": "FP64", "x2": "FP32", "colour": "BYTES"}
 

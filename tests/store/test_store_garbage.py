@@ -217,45 +217,43 @@ def test_whatever_happened_rollbacks_work_afterwards(
             store.open_bundle(reference)
 
 
-def _collect(root: str, url: str | None, end: float) -> int:
+def _collect(root: str, url: str | None, done: str) -> int:
     removed = 0
     with Store.open(root, url, timeout=60) as store:
-        while time.time() < end:
+        while not Path(done).exists():
             removed += len(store.garbage(keep=1, delete=True).versions)
     return removed
 
 
-def _work(root: str, url: str | None, folder: str, end: float) -> int:
-    """Register and promote without end; what was promoted must be there and open."""
-    made = 0
+def _work(root: str, url: str | None, folder: str) -> None:
+    """Register and promote; what was promoted must be there and open."""
     with Store.open(root, url, timeout=60) as store:
-        while time.time() < end:
-            reference = store.register(
-                "email", make_bundle(Path(folder) / str(made), f"same {made % 3}"), run_id="r", figures={}, facts={}
-            )
+        for turn in range(12):
+            bundle = make_bundle(Path(folder) / str(turn), f"same {turn % 3}")
+            reference = store.register("email", bundle, run_id="r", figures={}, facts={})
             try:
                 store.promote(reference, who="w", why="", evidence={})
             except UnknownNameError:  # collected before: another one was newer
                 continue
-            finally:
-                made += 1
             try:
                 store.open_bundle(reference)
             except BundleError as error:
                 raise AssertionError(f"{reference} was promoted and lost a file") from error
-    return made
 
 
 def test_collecting_beside_those_who_register_and_promote(place: Place, tmp_path: Path):
     place.open().close()
-    end = time.time() + 5
+    done = tmp_path / "done"
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        collectors = [pool.submit(_collect, *place.where(), end) for _ in range(2)]
-        workers = [pool.submit(_work, *place.where(), str(tmp_path / f"w{number}"), end) for number in range(2)]
-        made = sum(job.result(timeout=120) for job in workers)
+        collectors = [pool.submit(_collect, *place.where(), str(done)) for _ in range(2)]
+        workers = [pool.submit(_work, *place.where(), str(tmp_path / f"w{number}")) for number in range(2)]
+        try:
+            for job in workers:
+                job.result(timeout=120)
+        finally:
+            done.touch()
         removed = sum(job.result(timeout=120) for job in collectors)
     with place.open() as store:
-        assert made > 4
-        assert len(left(store)) == made - removed
+        assert len(left(store)) == 24 - removed
         for reference in left(store):
             store.open_bundle(reference)

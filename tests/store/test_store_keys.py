@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import pytest
 
 from mlframe.errors import ConfigError, UnknownNameError
 from mlframe.store import Store
 from mlframe.store.keys import key_digest
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(str(tmp_path / "store"))
 
 
 def test_a_key_opens_its_scopes_until_it_is_revoked(store: Store) -> None:

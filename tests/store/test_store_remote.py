@@ -14,6 +14,7 @@ from store_worker import make_bundle
 
 from mlframe.errors import BundleError, StoreError
 from mlframe.store import Store
+from mlframe.testing.plugin import CliResult
 
 Machine = Callable[[str], Store]
 
@@ -124,3 +125,25 @@ def test_a_server_that_is_not_there_is_told_without_a_traceback(
         register(machine("one"), tmp_path)
     assert "store.root" in str(caught.value)
     s3.clear_instance_cache()
+
+
+def test_the_environment_names_a_teams_store(
+    bucket: str, postgres: servers.Postgres, run_cli: Callable[..., CliResult], monkeypatch: pytest.MonkeyPatch
+):
+    with postgres.schema() as url:
+        monkeypatch.setenv("MLFRAME_CACHE", str(Path("cache").absolute()))
+        monkeypatch.setenv("MLFRAME_HOME", f"s3://{bucket}/team")
+        refused = run_cli("versions")
+        assert refused.code == 2
+        assert "store.url" in refused.err
+        monkeypatch.setenv("MLFRAME_STORE_URL", url)
+        assert "OK" in run_cli("doctor").out.upper()
+        assert "no versions here yet" in run_cli("versions").out
+        # A root that is given is somewhere else, and so are its tables.
+        assert run_cli("versions", "store.root=here").code == 2
+        monkeypatch.setenv("TEAM_DB", url)
+        monkeypatch.delenv("MLFRAME_STORE_URL")
+        assert "no versions here yet" in run_cli("versions", "store.url=${oc.env:TEAM_DB}").out
+        unset = run_cli("versions", "store.url=${oc.env:NOT_SET}")
+        assert unset.code == 2
+        assert "NOT_SET" in unset.err

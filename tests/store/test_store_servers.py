@@ -5,19 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import pytest
 
 from mlframe.store import metadata as db
 from mlframe.store.servers import SILENT
 from mlframe.store.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    with Store.open(str(tmp_path)) as store:
-        yield store
 
 
 def change(store: Store, **values):

@@ -166,7 +166,7 @@ def test_a_newer_store_is_neither_opened_nor_upgraded(place: Place):
     for act in (place.open, lambda: Store.upgrade(*place.where())):
         with pytest.raises(StoreError, match=f"version 99, this mlframe knows version {NEWEST}") as caught:
             act()
-        assert "install a newer mlframe" in str(caught.value)
+        assert "upgrade mlframe" in str(caught.value)
 
 
 def test_there_must_be_a_store(place: Place):
