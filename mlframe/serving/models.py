@@ -107,7 +107,7 @@ class ServedModel:
         opened = with_needed(lambda: open_pipeline(folder, registry, where=reference))
         manifest, pipeline = opened.manifest, opened.pipeline
         for warning in opened.warnings:
-            log.warning(warning)
+            log.warning("%s: %s", reference, warning)
         name, _, number = reference.rpartition("/")
         told = manifest.get("fast") or {}
         why = None if told.get("proven") else str(told.get("why") or "the bundle has no proof of a fast path")
