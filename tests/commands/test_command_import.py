@@ -139,7 +139,9 @@ def test_a_bundle_alone_comes_through_with_what_it_says_itself(shop: Shop, parce
     with Store.open(".mlframe") as here, Store.open("other") as there:
         ours, theirs = here.version("shop/2"), there.version("shop/7")
         assert [theirs[key] for key in ("run_id", "figures")] == [ours[key] for key in ("run_id", "figures")]
-        assert [theirs["facts"][key] for key in ("passed", "data")] == [ours["facts"][key] for key in ("passed", "data")]
+        assert [theirs["facts"][key] for key in ("passed", "data")] == [
+            ours["facts"][key] for key in ("passed", "data")
+        ]
         assert there.beside("shop/7") == {}
     assert shop("promote", "shop/7", OTHER).code == 0
     for number in ("7", "3", "0", "-1"):
