@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+
+from mlframe.store.store import Store
 
 ROOT = Path(__file__).parent.parent
 
@@ -94,3 +98,59 @@ def test_the_section_of_models_is_replaced_and_nothing_else(bench) -> None:
     assert made.endswith(f"{run.MODELS}\n\nnew\n")
     assert made.count(run.MODELS) == 1
     assert made.partition(run.MODELS)[0] == page.partition(run.MODELS)[0]
+
+
+# ------------------------------------------------------------------------------------------------ serving
+
+
+def test_the_served_table_is_seeded_and_can_be_learned(bench) -> None:
+    serving = bench("serving")
+    made = serving.table(500)
+    assert made.equals(serving.table(500))
+    assert made.columns == [*serving.COLUMNS, "target"]
+    assert made["target"].mean() == pytest.approx(0.5, abs=0.25)
+    row = made.select(serving.COLUMNS).to_dicts()[0]
+    for side in serving.SIDES.values():
+        json.dumps(side.body(row))
+    inputs = serving.v2(row)["inputs"]
+    assert [item["name"] for item in inputs] == serving.COLUMNS
+    assert [item["data"] for item in inputs] == [[value] for value in row.values()]
+
+
+def test_the_table_of_servers_names_what_went_wrong(bench) -> None:
+    serving = bench("serving")
+    good = serving.Result(rate=5432.1, p50_one=1.234, p50_half=2.0, p99_half=9.0, start=2.5, memory=301.4)
+    bad = serving.Result(faults=["3 requests were not answered with 200"])
+    head, rule, first, second, fault = serving.show({"ours": good, "theirs": bad}).splitlines()
+    assert first == "| ours | 5,432 | 1.23 ms | 2.00 / 9.00 ms | 2.5 s | 301 MB |"
+    assert {line.count("|") for line in (head, rule, first, second)} == {7}
+    assert fault == "- theirs: 3 requests were not answered with 200"
+
+
+def test_a_servers_memory_is_that_of_all_its_processes(bench) -> None:
+    serving = bench("serving")
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'b = bytes(50 << 20); print(1, flush=True); input()'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        parent, child = serving.family(process.pid)
+        assert (parent, child > 0) == (process.pid, True)
+        assert serving.memory(process.pid) > serving.memory(child) > 3
+        process.communicate(b"\n")
+    assert serving.memory(process.pid) == 0
+
+
+def test_a_soak_counts_what_the_log_lacks(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soak = bench("soak")
+    logged = pl.LazyFrame({"request_id": ["soak-1", "soak-2", "soak-2", "other"], "version": ["table/1"] * 4})
+    monkeypatch.setattr("mlframe.store.predictions.scan_predictions", lambda store, name: logged)
+    Store.open(str(tmp_path / ".mlframe")).close()
+    for answered, exact, words in (
+        ({"soak-1": "table/1", "soak-3": "table/1"}, True, ["1 requests are missing, 1 stand there twice"]),
+        ({"soak-1": "table/1", "soak-3": "table/1"}, False, []),
+        ({"soak-1": "table/2"}, False, ["stand under another version, such as soak-1"]),
+    ):
+        seen = soak.Seen(answered=dict(answered))
+        soak.check_log(tmp_path, seen, exact)
+        assert len(seen.faults) == len(words)
+        assert all(word in fault for word, fault in zip(words, seen.faults, strict=True))

@@ -138,6 +138,31 @@ def test_the_own_projects_tests_pass(call, tmp_path):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+# ------------------------------------------------------------------------------------------------ serving
+
+
+@pytest.mark.slow
+def test_the_serving_example_does_what_its_readme_says(call, tmp_path):
+    readme = (ROOT / "examples/serving/README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```bash\n(.*?)```", readme, flags=re.S)
+    enter, command = block.splitlines()
+    assert enter == "cd examples/serving"
+    shutil.copytree(ROOT / "examples/serving", tmp_path / "serving")
+    done = call(command, tmp_path / "serving")
+    said = done.stdout
+    assert done.returncode == 0, said + done.stderr
+    assert '"version":"email/1"' in said.partition("three as CSV")[0].replace(" ", "")
+    assert said.index("now email/2 answers") < said.index("now email/1 answers")
+    wrong = said.partition("a wrong one:")[2].partition("\n$")[0]
+    assert '"extra"' in wrong
+    assert "expected" in wrong
+    assert "Traceback" not in done.stderr
+    log = said.partition("the prediction log")[2]
+    assert "latency_ms" in log
+    assert "email/2" in log
+    assert not list((tmp_path / "serving").glob(".mlframe"))
+
+
 # ------------------------------------------------------------------------------------------------ the guide
 
 

@@ -1,4 +1,4 @@
-"""Takes a version over that another store has exported."""
+"""Takes a version over that another store has exported, or a bundle."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 from mlframe.commands.shown import figure_text
 
-SUMMARY = "take over a version that 'export' wrote; it gets the next number"
+SUMMARY = "take over a version that 'export' wrote, or a bundle; it gets the next number"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the positionals and flags."""
-    parser.add_argument("dir", metavar="DIR", help="folder that 'mlframe export' has written")
+    parser.add_argument("dir", metavar="DIR", help="folder that 'mlframe export' has written, or a bundle")
     parser.add_argument("--name", help="name of the model here (default: the one that it had)")
+    parser.add_argument("--number", type=int, help="its number here, above all others (default: the next one)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"warning: {warning}")
     proof = opened.check_examples()
     with door.open_store(create=True) as store:
-        reference = import_parcel(store, parcel, arguments.name or parcel.record["name"], who())
+        reference = import_parcel(store, parcel, arguments.name or parcel.record["name"], who(), arguments.number)
     record = parcel.record
     figure = figure_text(record["figures"], record["facts"].get("metric"))
     print(f"{reference}  (it was {record['reference']} of {record['from']}, run {record['run_id']})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import socket
 import time
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from mlframe.errors import MlframeError
 from mlframe.plugins import load_plugins
 from mlframe.serving.access import Access
 from mlframe.serving.app import App
@@ -26,6 +28,7 @@ from mlframe.store.store import Store
 
 __all__ = ["Worker"]
 
+log = logging.getLogger("mlframe.serving")
 
 EXPIRE = 3600.0
 """Seconds between two looks for segments that are too old."""
@@ -144,11 +147,22 @@ class Worker:
     def _look(self) -> Any:
         if self.access.table is not None:
             self.access.table = self.store.key_table()
-        days = self.settings.log.keep_days
-        if days is not None and self.number == 0 and time.monotonic() - self._expired > EXPIRE:
-            self._expired = time.monotonic()
-            expire(self.store, self.settings.name, days)
+        self._expire()
         return self.models.look()
+
+    def _expire(self) -> None:
+        """Remove logs that are too old, once an hour; one worker does it for all."""
+        days = self.settings.log.keep_days
+        if days is None or self.number or time.monotonic() - self._expired < EXPIRE:
+            return
+        self._expired = time.monotonic()
+        try:
+            removed = expire(self.store, self.settings.name, days)
+        except MlframeError as error:  # tried again in an hour; versions and keys are looked at all the same
+            log.warning("Old logs could not be removed: %s", error)
+        else:
+            if removed:
+                log.info("%d files of logs older than %d days are removed", removed, days)
 
     def facts(self) -> dict[str, Any]:
         """Return what the supervisor is told: which versions are held, in which roles, and what is wrong."""

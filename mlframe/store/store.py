@@ -356,8 +356,9 @@ class Store:
         facts: Mapping[str, Any],
         beside: Mapping[str, Path] | None = None,
         once: bool = False,
+        number: int | None = None,
     ) -> str:
-        """Keep a bundle for good and give it the next number.
+        """Keep a bundle for good and give it a number.
 
         Args:
             name: name of the model.
@@ -367,17 +368,25 @@ class Store:
             facts: data fingerprint, environment and what else describes it.
             beside: files that are kept with the version, by name, and that no prediction needs.
             once: whether to refuse a bundle that is a version of this name already.
+            number: the number, above all that the name has had; None takes the next one.
 
         Returns:
             The version's reference, such as `email/7`.
 
         Raises:
             BundleError: the folder is not what its manifest says.
-            StoreError: with `once`, the bundle is there already.
+            StoreError: with `once`, the bundle is there already; the number is not above all others.
         """
         with guarded(f"registering a version of {name!r}", self._database.where):
             return self._versions.register(
-                name, Path(folder), run_id=run_id, figures=figures, facts=facts, beside=beside or {}, once=once
+                name,
+                Path(folder),
+                run_id=run_id,
+                figures=figures,
+                facts=facts,
+                beside=beside or {},
+                once=once,
+                number=number,
             )
 
     def versions(self, name: str | None = None) -> list[dict[str, Any]]:

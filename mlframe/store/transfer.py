@@ -3,6 +3,8 @@
 version.json    what the registry knows: figures, facts, moves of its aliases, the digests of all that is here
 bundle/         the bundle, unchanged
 beside/         what only training needs, such as digests of the rows that it was trained on
+
+A bundle alone can be taken over too: that is what images hold, as nothing beside it may go to a server.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,20 +40,17 @@ class Parcel:
 
     Args:
         folder: what was exported.
+        bundle: folder of its bundle.
         record: what its store knew of it.
         manifest: manifest of its bundle.
         beside: files kept beside the bundle, by name.
     """
 
     folder: Path
+    bundle: Path
     record: Mapping[str, Any]
     manifest: Mapping[str, Any]
     beside: Mapping[str, Path]
-
-    @property
-    def bundle(self) -> Path:
-        """Folder of the bundle."""
-        return self.folder / "bundle"
 
 
 def export_version(store: Store, reference: str, folder: Path, who: str) -> dict[str, Any]:
@@ -102,17 +102,19 @@ def export_version(store: Store, reference: str, folder: Path, who: str) -> dict
 
 
 def open_parcel(folder: Path) -> Parcel:
-    """Return what was exported to a folder, after checking every digest; nothing of it has been loaded.
+    """Return what was exported to a folder, or the bundle that it is, after checking every digest; nothing is loaded.
 
     Raises:
-        BundleError: it is no exported version, or a file is missing, changed, unsafe, or not listed.
+        BundleError: it is neither, or a file is missing, changed, unsafe, or not listed.
     """
     path = folder / RECORD
+    if (folder / MANIFEST).is_file() and not path.exists():
+        return _open_bundle(folder)
     if not path.is_file() or path.is_symlink():
         raise BundleError(
             f"This folder is no exported version: it has no {RECORD}",
             where=str(folder),
-            hint="name a folder that 'mlframe export' has written",
+            hint="name a folder that 'mlframe export' has written, or a bundle",
         )
     record = read_json(path)
     if not isinstance(record, dict) or record.get("format") != FORMAT:
@@ -148,23 +150,43 @@ def open_parcel(folder: Path) -> Parcel:
                 where=str(folder),
                 hint="do not use it; export the version again",
             )
-    return Parcel(folder, record, manifest, {file: folder / "beside" / file for file in record["beside"]})
+    beside = {file: folder / "beside" / file for file in record["beside"]}
+    return Parcel(folder, folder / "bundle", record, manifest, beside)
 
 
-def import_parcel(store: Store, parcel: Parcel, name: str, who: str) -> str:
-    """Give an exported version the next number of a name, and record where it came from.
+def _open_bundle(folder: Path) -> Parcel:
+    """Return a bundle that came without its store's record: it says itself what run made it and how good it is."""
+    manifest = read_manifest(folder)
+    documents = {
+        name: read_json(folder / f"{name}.json") if (folder / f"{name}.json").is_file() else {}
+        for name in ("figures", "verdict")
+    }
+    facts = {"passed": documents["verdict"].get("passed"), "data": (manifest.get("data") or {}).get("key")}
+    made = datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+    record = {
+        **{key: manifest[key] for key in ("name", "run_id")},
+        **{"reference": manifest["name"], "from": str(folder.absolute()), "created": made, "exported": made},
+        **{"figures": documents["figures"], "facts": facts},
+    }
+    return Parcel(folder, folder, record, manifest, {})
+
+
+def import_parcel(store: Store, parcel: Parcel, name: str, who: str, number: int | None = None) -> str:
+    """Give an exported version a number of a name, and record where it came from.
 
     Args:
         store: the store that gets it.
         parcel: what `open_parcel` gave.
         name: name of the model here.
         who: person or process that imports it.
+        number: its number here, such as the one that it has elsewhere; None takes the next one.
 
     Returns:
         The version's reference here.
 
     Raises:
-        StoreError: the bundle is a version of this name already, or the name's versions learn something else.
+        StoreError: the bundle is a version of this name already, the number is taken, or the name's versions learn
+            something else.
     """
     _check_alike(store, parcel, name)
     record = parcel.record
@@ -178,6 +200,7 @@ def import_parcel(store: Store, parcel: Parcel, name: str, who: str) -> str:
         facts=facts,
         beside=parcel.beside,
         once=True,
+        number=number,
     )
 
 

@@ -53,8 +53,9 @@ class Versions:
         facts: Mapping[str, Any],
         beside: Mapping[str, Path],
         once: bool,
+        number: int | None = None,
     ) -> str:
-        """Keep the files of a bundle for good and give them the name's next number."""
+        """Keep the files of a bundle for good and give them the name's next number, or one above all that it has had."""
         _check_name("name of a model", name, where="name")
         manifest = read_manifest(folder)
         expected = {file: (folder / PurePosixPath(file), item["sha256"]) for file, item in manifest["files"].items()}
@@ -69,8 +70,7 @@ class Versions:
             _lock_name(connection, name)
             if once:
                 _check_new(connection, name, expected[MANIFEST][1], where=self._database.where)
-            take = db.names.update().where(db.names.c.name == name).values(last=db.names.c.last + 1)
-            number = connection.execute(take.returning(db.names.c.last)).scalar_one()
+            number = _take_number(connection, name, number, where=self._database.where)
             own = {"name": name, "number": number}
             connection.execute(
                 db.versions.insert().values(**own, run_id=run_id, created=db.now(), figures=figures, facts=facts)
@@ -279,6 +279,21 @@ def _check_new(connection: sa.Connection, name: str, digest: str, *, where: str)
             where=where,
             hint=f"use {name}/{found}, or give it another name with --name",
         )
+
+
+def _take_number(connection: sa.Connection, name: str, number: int | None, *, where: str) -> int:
+    """Return the next number of a name, or the one that is asked for; none is ever given twice."""
+    take = db.names.update().where(db.names.c.name == name)
+    if number is None:
+        return int(connection.execute(take.values(last=db.names.c.last + 1).returning(db.names.c.last)).scalar_one())
+    if number < 1 or not connection.execute(take.where(db.names.c.last < number).values(last=number)).rowcount:
+        last = connection.execute(sa.select(db.names.c.last).where(db.names.c.name == name)).scalar_one()
+        raise StoreError(
+            f"{name}/{number} cannot be given: numbers only rise, and {name} has had {last} of them",
+            where=where,
+            hint=f"give a number above {last}, or none",
+        )
+    return number
 
 
 def _pointer(connection: sa.Connection, name: str, alias: str) -> int | None:

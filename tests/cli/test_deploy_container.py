@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from workbench import TABLE, Bench, refused
+from workbench import FAST, TABLE, Bench, refused
+
+from mlframe.store.store import Store
 
 CONTAINER = ("deploy", *TABLE, "deployer=container", "trackers=[]", "output=image")
 
@@ -33,6 +44,86 @@ def test_what_is_written_passes_the_schemas(served: Bench, store: str):
     # The base image's Debian decides on the version of libgomp1.
     check("hadolint", "--ignore", "DL3008", "image/Dockerfile", "image/train/Dockerfile")
     subprocess.run(["sh", "-n", "image/start.sh"], check=True)
+
+
+@contextlib.contextmanager
+def started(image: Path, store: Path) -> Iterator[str]:
+    """Run what the image's entry point runs, with the folder in place of /srv; give its address once it is ready."""
+    settings = json.loads((image / "serving.json").read_text())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        settings |= {"store": str(store), "host": "127.0.0.1", "port": free.getsockname()[1]}
+    (image / "here.json").write_text(json.dumps(settings))
+    script = (image / "start.sh").read_text().replace("/srv/serving.json", str(image / "here.json"))
+    (image / "here.sh").write_text(script.replace("/srv", str(image)))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "MLFRAME_HOME": str(store), "PATH": path}
+    with (image / "log").open("w") as log:
+        server = subprocess.Popen(["sh", str(image / "here.sh")], cwd=image, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{settings['port']}"
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/v2/health/ready", timeout=2)
+                break
+            except OSError:
+                assert server.poll() is None, (image / "log").read_text()
+                assert time.monotonic() < end, (image / "log").read_text()
+                time.sleep(0.05)
+        yield address
+    finally:
+        server.send_signal(signal.SIGTERM)  # reaches the server, as the shell has become it
+        code = server.wait(60)
+    assert code == 0, (image / "log").read_text()
+
+
+def ask(address: str, key: str) -> dict[str, Any]:
+    body = json.dumps({"age": 70, "income": 5000, "city": "rome"}).encode()
+    request = urllib.request.Request(f"{address}/predict", body, {"X-Api-Key": key, "Content-Type": "application/json"})
+    answer: dict[str, Any] = json.loads(urllib.request.urlopen(request, timeout=10).read())
+    return answer
+
+
+def test_what_the_image_starts_serves_its_version_and_keeps_its_store(served: Bench, tmp_path: Path):
+    assert served.train("model=linear").code == 0
+    assert served("promote", "csv/2").code == 0
+    assert served(*CONTAINER).code == 0
+    image, store = Path("image").absolute(), tmp_path / "volume"
+    with started(image, store) as address:
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            ask(address, "none")
+        created = served("keys", "create", "shop", "--scope", "predict", f"store.root={store}")
+        key = next(word for word in created.out.split() if word.startswith("mlf"))
+        end, answer = time.monotonic() + 30, None
+        while answer is None:  # the server looks for new keys every two seconds
+            assert time.monotonic() < end
+            with contextlib.suppress(urllib.error.HTTPError):
+                answer = ask(address, key)
+        assert answer["version"] == "csv/2", "the number that it has where it was made"
+    with Store.open(str(store), create=False) as kept:
+        (moved,) = kept.history("csv")
+        assert (moved["to"], moved["why"]) == ("csv/2", "the version of this image")
+        assert kept.beside("csv/2") == {}, "digests of training rows are no server's business"
+        assert kept.version("csv/2")["facts"]["passed"] is True
+    # A training in the same volume gives the next number; its champion stays when the image starts again.
+    assert served(*TABLE, *FAST, f"store.root={store}").code == 0
+    assert served("promote", "csv/3", "--force", f"store.root={store}").code == 0
+    with started(image, store) as address:
+        assert ask(address, key)["version"] == "csv/3"
+    with Store.open(str(store), create=False) as kept:
+        assert len(kept.history("csv")) == 2
+        assert [version["number"] for version in kept.versions()] == [2, 3]
+
+
+def test_a_first_start_that_was_killed_is_finished_by_the_next(served: Bench, tmp_path: Path):
+    assert served(*CONTAINER).code == 0
+    image, store = Path("image").absolute(), tmp_path / "volume"
+    assert served("import", str(image / "bundle"), f"store.root={store}").code == 0  # and then the power went
+    with started(image, store):
+        pass
+    with Store.open(str(store), create=False) as kept:
+        assert [version["aliases"] for version in kept.versions()] == [["champion"]]
 
 
 def test_the_server_has_probes_limits_and_no_rights(served: Bench):

@@ -132,6 +132,42 @@ def test_the_same_bundle_twice_and_another_question_are_refused(shop: Shop, parc
     assert shop("import", "parcel", OTHER, "--name", "no/name").code == 2
 
 
+def test_a_bundle_alone_comes_through_with_what_it_says_itself(shop: Shop, parcel: Path):
+    done = shop("import", "parcel/bundle", OTHER, "--number", "7")
+    assert done.code == 0, done.err
+    assert "shop/7  (it was shop of " in done.out
+    with Store.open(".mlframe") as here, Store.open("other") as there:
+        ours, theirs = here.version("shop/2"), there.version("shop/7")
+        assert [theirs[key] for key in ("run_id", "figures")] == [ours[key] for key in ("run_id", "figures")]
+        assert [theirs["facts"][key] for key in ("passed", "data")] == [
+            ours["facts"][key] for key in ("passed", "data")
+        ]
+        assert there.beside("shop/7") == {}
+    assert shop("promote", "shop/7", OTHER).code == 0
+    for number in ("7", "3", "0", "-1"):
+        taken = shop("import", "parcel", OTHER, "--number", number, "--name", "shop")
+        assert taken.code == 2
+    assert "shop/7" in shop("show", "shop@champion", OTHER).out
+    assert "shop_copy/1" in shop("import", "parcel", OTHER, "--name", "shop_copy").out
+
+
+def test_numbers_only_rise(shop: Shop, parcel: Path):
+    assert shop("import", "parcel", OTHER, "--number", "7").code == 0
+    exported = shop("export", "shop/1", "older")
+    assert exported.code == 0
+    for number in ("7", "3", "0", "-1"):
+        taken = shop("import", "older", OTHER, "--number", number)
+        assert taken.code == 2
+        assert "has had 7 of them" in taken.err
+    assert "shop/8 " in shop("import", "older", OTHER).out
+
+
+def test_a_changed_bundle_alone_is_refused(shop: Shop, parcel: Path):
+    path = parcel / SKOPS
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    refused(shop("import", "parcel/bundle", OTHER), "estimator_0.skops")
+
+
 def test_nothing_is_exported_over_something(shop: Shop, parcel: Path):
     full = shop("export", "shop/1", "parcel")
     assert full.code == 2

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_bench import DTYPES, ROW, RULES, Served, post, records
+from wire_bench import DTYPES, ROW, RULES, Served, mutated, post, records
 
 from mlframe.pipeline.learning import Learning
 from mlframe.serving.formats import ARROW_FILE, ARROW_STREAM, CSV
@@ -23,24 +23,6 @@ from mlframe.serving.schema import Schema
 
 MUTATED = 10_000
 TYPES = {"Float64": float, "Float32": float, "Boolean": bool, "String": str, "Categorical": str}
-SPICE = [
-    *(b"NaN", b"Infinity", b"-1e999", b"1e308", b"9" * 400, b"-0", b"null", b"true", b"[]", b"{}", b'""', b"\\ud800"),
-    *(
-        b"\x00",
-        b"\xff",
-        b"\xef\xbb\xbf",
-        b"\r\n",
-        b'"',
-        b'""',
-        b",",
-        b"[" * 50,
-        b'{"a":' * 50,
-        b"\xc3",
-        b"\xf0\x9f\x98\x80",
-    ),
-    *(b"\x80\x00\x00\x00", b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\x00" * 8, b"99999-12-31", b"\xe2\x80\xae"),
-]
-
 MODEL = Served(
     "shop/7",
     "shop",
@@ -112,29 +94,6 @@ def seeds() -> list[tuple]:
         (tensorflow.read, post({"instances": [ROW]}, "/v1/models/shop:predict")),
         (tensorflow.read, post({"inputs": {name: [value] for name, value in ROW.items()}}, "/v1/models/shop:predict")),
     ]
-
-
-def mutated(body: bytes, rng: random.Random) -> bytes:
-    """Give a body with a few things wrong."""
-    made = bytearray(body)
-    for _ in range(rng.randint(1, 4)):
-        place = rng.randrange(len(made) + 1)
-        match rng.randrange(6):
-            case 0 if made:
-                made[place % len(made)] = rng.randrange(256)
-            case 1:
-                made[place:place] = rng.choice(SPICE)
-            case 2:
-                del made[place : place + rng.randint(1, 12)]
-            case 3 if rng.random() < 0.3:
-                del made[place:]
-            case 4:
-                spice = rng.choice(SPICE)
-                made[place : place + len(spice)] = spice
-            case _:
-                start = rng.randrange(len(made) + 1)
-                made[place:place] = made[start : start + rng.randint(1, 40)]
-    return bytes(made)
 
 
 def judge(read, request: Request) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,25 @@ ROW: dict[str, Any] = {
     "born": "1980-02-29",
     "seen": "2024-05-01T12:30:00+02:00",
 }
+
+
+SPICE = [
+    *(b"NaN", b"Infinity", b"-1e999", b"1e308", b"9" * 400, b"-0", b"null", b"true", b"[]", b"{}", b'""', b"\\ud800"),
+    *(
+        b"\x00",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"\r\n",
+        b'"',
+        b'""',
+        b",",
+        b"[" * 50,
+        b'{"a":' * 50,
+        b"\xc3",
+        b"\xf0\x9f\x98\x80",
+    ),
+    *(b"\x80\x00\x00\x00", b"\xff\xff\xff\x7f", b"\xff\xff\xff\xff", b"\x00" * 8, b"99999-12-31", b"\xe2\x80\xae"),
+]
 
 
 @dataclass
@@ -103,3 +123,26 @@ def post(body: Any, path: str = "/predict", **headers: str) -> Request:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Request("POST", path, headers=named, body=raw, id="r1")
+
+
+def mutated(body: bytes, rng: random.Random) -> bytes:
+    """Give a body with a few things wrong."""
+    made = bytearray(body)
+    for _ in range(rng.randint(1, 4)):
+        place = rng.randrange(len(made) + 1)
+        match rng.randrange(6):
+            case 0 if made:
+                made[place % len(made)] = rng.randrange(256)
+            case 1:
+                made[place:place] = rng.choice(SPICE)
+            case 2:
+                del made[place : place + rng.randint(1, 12)]
+            case 3 if rng.random() < 0.3:
+                del made[place:]
+            case 4:
+                spice = rng.choice(SPICE)
+                made[place : place + len(spice)] = spice
+            case _:
+                start = rng.randrange(len(made) + 1)
+                made[place:place] = made[start : start + rng.randint(1, 40)]
+    return bytes(made)
