@@ -13,7 +13,7 @@ from mlframe.testing.checks import HEAVY, heavy_among, loaded_modules, missing_p
 
 ROOT = Path(__file__).parent.parent
 GROUP_FOLDERS = {group for group in GROUPS.values() if group != "step"}
-CORE = ("__init__", "__main__", "cli", "door", "errors", "hookspecs", "plugins", "registry", "table")
+CORE = ("__init__", "__main__", "cli", "door", "errors", "hookspecs", "loading", "plugins", "registry", "table")
 
 
 def conf_trees() -> list[Path]:
