@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from sklearn.base import clone, is_classifier
 
 from mlframe.contracts import Features, Stop
 from mlframe.errors import ConfigError
+from mlframe.models import boosting_fast
 from mlframe.models.saving import TreeSaver
 
 if TYPE_CHECKING:
-    from mlframe.contracts import Array
+    from mlframe.contracts import Array, Matrix
 
 __all__ = ["BoostingAdapter"]
 
@@ -54,6 +56,10 @@ class BoostingAdapter(TreeSaver):
         if stop is not None:
             estimator.set_params(n_iter_no_change=stop.rounds)
         estimator.fit(features.matrix, target, sample_weight=weight, **options)
+
+    def fast(self, estimator: Any) -> Callable[[Matrix], Array] | None:
+        """Return bit masks of the trees; None for trees of more than 64 leaves and for sizes that need too much memory."""
+        return boosting_fast.predictor(estimator)
 
     def rounds(self, estimator: Any) -> int:
         """Return the number of rounds that predictions use."""

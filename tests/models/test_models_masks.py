@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from mlframe.models import lgbm_fast, masks
+from mlframe.models import boosting_fast, lgbm_fast, masks
 from mlframe.models.masks import Leaf, Split, masks_of
 
 NUMBERS = st.sampled_from([-2.5, -1.0, 0.0, 0.5, 1.0, 3.0, 1e300])
@@ -128,3 +129,35 @@ def test_lightgbms_classes_in_fewer_rounds(classes: int, rounds: int):
     ask = lgbm_fast.predictor(estimator, rounds)
     np.testing.assert_allclose(ask(fresh), estimator.predict_proba(fresh, num_iteration=rounds), rtol=1e-11)
     np.testing.assert_allclose(ask(fresh[:1]), estimator.predict_proba(fresh[:1], num_iteration=rounds), rtol=1e-11)
+
+
+# ------------------------------------------------------------------------------------------------ scikit-learn
+
+
+@pytest.mark.parametrize("categories", [None, [4]])
+@pytest.mark.parametrize("task", ["squared_error", "poisson", 2, 3])
+def test_scikit_learns_boosting(task, categories):
+    matrix, target = rows(2000, 0)
+    matrix[:, 4] = np.where(matrix[:, 4] == 3, 4, matrix[:, 4])  # a category between the others that training lacks
+    if isinstance(task, str):
+        estimator = HistGradientBoostingRegressor(max_iter=20, loss=task, categorical_features=categories)
+        estimator.fit(matrix, np.exp(target))
+    else:
+        estimator = HistGradientBoostingClassifier(max_iter=20, categorical_features=categories)
+        estimator.fit(matrix, np.digitize(target, np.quantile(target, np.arange(1, task) / task)))
+    fresh, _ = rows(300, 1)
+    fresh[::7, 3] = np.nan
+    fresh[::5, 4] = 40.0
+    wanted = estimator.predict(fresh) if isinstance(task, str) else estimator.predict_proba(fresh)
+    ask = boosting_fast.predictor(estimator)
+    np.testing.assert_allclose(ask(fresh), wanted, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(ask(fresh[:1]), wanted[:1], rtol=1e-10, atol=1e-12)
+
+
+def test_scikit_learns_large_trees_have_no_fast_way():
+    matrix, target = rows(2000, 0)
+    grown = HistGradientBoostingRegressor(max_iter=2, max_leaf_nodes=100, min_samples_leaf=2).fit(matrix, target)
+    assert boosting_fast.predictor(grown) is None
+    moved = HistGradientBoostingRegressor(max_iter=2).fit(matrix, target)
+    del moved._predictors
+    assert boosting_fast.predictor(moved) is None
