@@ -141,13 +141,19 @@ async def move(folder: Path, moves: int, total: int, seen: Seen) -> None:
         await asyncio.to_thread(run, folder, *words[number % 2 == 0])
 
 
-async def kill(pid: int, kills: int, total: int, seen: Seen) -> None:
-    """Kill a worker now and then: the supervisor's children with the models in them."""
+def listening(port: int) -> int:
+    """Return how many workers take connections."""
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(words[1].endswith(f":{port:04X}") and words[3] == "0A" for words in sockets)
+
+
+async def kill(pid: int, port: int, workers: int, kills: int, total: int, seen: Seen) -> None:
+    """Kill a worker now and then, when all of them serve: the supervisor's children with the models in them."""
     for number in range(kills):
-        while len(seen.answered) + len(seen.faults) < total * (number + 0.5) / kills:
+        while len(seen.answered) + len(seen.faults) < total * (number + 0.5) / kills or listening(port) < workers:
             await asyncio.sleep(0.02)
-        workers = [one for one in family(pid) if b"--worker" in Path(f"/proc/{one}/cmdline").read_bytes()]
-        os.kill(workers[number % len(workers)], signal.SIGKILL)
+        alive = [one for one in family(pid) if b"--worker" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        os.kill(alive[number % len(alive)], signal.SIGKILL)
 
 
 async def watch(pid: int, seen: Seen) -> None:
@@ -168,7 +174,7 @@ async def ask(folder: Path, port: int, pid: int, arguments: argparse.Namespace, 
     numbers = iter(range(arguments.requests))
     watching = asyncio.create_task(watch(pid, seen))
     moving = asyncio.create_task(move(folder, arguments.moves, arguments.requests, seen))
-    killing = asyncio.create_task(kill(pid, arguments.kills, arguments.requests, seen))
+    killing = asyncio.create_task(kill(pid, port, arguments.workers, arguments.kills, arguments.requests, seen))
     await asyncio.gather(*(client(port, numbers, bodies, truth, seen) for _ in range(CONNECTIONS)))
     await asyncio.gather(moving, killing)
     watching.cancel()

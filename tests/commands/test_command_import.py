@@ -144,11 +144,7 @@ def test_a_bundle_alone_comes_through_with_what_it_says_itself(shop: Shop, parce
         ]
         assert there.beside("shop/7") == {}
     assert shop("promote", "shop/7", OTHER).code == 0
-    for number in ("7", "3", "0", "-1"):
-        taken = shop("import", "parcel", OTHER, "--number", number, "--name", "shop")
-        assert taken.code == 2
     assert "shop/7" in shop("show", "shop@champion", OTHER).out
-    assert "shop_copy/1" in shop("import", "parcel", OTHER, "--name", "shop_copy").out
 
 
 def test_numbers_only_rise(shop: Shop, parcel: Path):

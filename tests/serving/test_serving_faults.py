@@ -301,7 +301,7 @@ def requests_of(running: Running, rows: list[dict[str, Any]]) -> list[bytes]:
         ("/v1/models/made/versions/1:predict", "application/json", {"inputs": columns}),
     ]
     gets = ["/", "/metrics", "/openapi.json", "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/made"]
-    gets += ["/v2/models/made/ready", "/v2/models/made/versions/1", "/v1/models/made", "/v1/models/made/metadata"]
+    gets += ["/v2/models/made/ready", "/v2/models/made/versions/1", "/v1/models/made"]
     made = [f"GET {path} HTTP/1.1\r\nhost: x\r\naccept: */*\r\nx-request-id: a-1\r\n\r\n".encode() for path in gets]
     for number, (path, kind, content) in enumerate(posts * 3):  # more of those than of the others
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
