@@ -43,6 +43,7 @@ def scores_of(printed: str) -> list[str]:
 def bayes(trials: int, threads: int, runs: int) -> str:
     """Compare the search with the loop; both must have scored the same trials alike."""
     words = ["-m", "sweep=bayes", f"sweep.trials={trials}", "sweep.prune=none", "sweep.close=false", "model=lgbm"]
+    words.append("fit.threshold=none")  # the loop does not learn one either
     ours = [*MLFRAME, *words, "data=churn", "trackers=[]", f"resources.threads={threads}"]
     theirs = [sys.executable, str(HERE / "handwritten_sweep.py"), str(CHURN), str(trials), str(threads)]
     ratios, mine, others = [], [], []

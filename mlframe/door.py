@@ -136,7 +136,7 @@ class Door:
 
             return codecs.load_featurized(place, registry)
 
-        store.register_codec("pipeline", lambda value, to: value.save(to), load_pipeline)
+        store.register_codec("pipeline", lambda value, to: value.save(to), load_pipeline, final=True)
         store.register_codec("featurized", save_featurized, load_featurized, bulky=True)
         return store
 

@@ -122,14 +122,15 @@ class Pipeline:
                 featurizers[id(member.featurizer)] = len(featurizers)
                 file = folder / f"featurizer_{featurizers[id(member.featurizer)]}.skops"
                 file.write_bytes(kept_skops(member.featurizer))
-            if member.native:
-                (folder / f"estimator_{index}.native").write_bytes(member.written())
+            native = member.adapter is not None and hasattr(member.adapter, "save")
+            if native:
+                (folder / f"estimator_{index}.native").write_bytes(member.adapter.save(member.estimator))
             else:
                 dump_skops(member.estimator, folder / f"estimator_{index}.skops")
             records.append(
                 {
                     "model": member.model,
-                    "native": member.native,
+                    "native": native,
                     "featurizer": None if member.featurizer is None else featurizers[id(member.featurizer)],
                     "columns": member.columns,
                     "names": member.names,

@@ -10,8 +10,6 @@ from mlframe.contracts import Features, Featurizer
 from mlframe.errors import ConfigError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
-
     import polars as pl
 
     from mlframe.contracts.learning import Array
@@ -55,7 +53,6 @@ class Member:
         adapter: the model's adapter, None without one.
         columns: positions of the featurizer's features that the estimator reads, None for all.
         ask: a faster way to the estimator's outputs, None for the ordinary one.
-        ahead: the estimator in its library's own format, while it is being written beside other work.
     """
 
     featurizer: Featurizer | None
@@ -66,23 +63,6 @@ class Member:
     adapter: Any = None
     columns: tuple[int, ...] | None = None
     ask: Callable[[Any], Array] | None = None
-    ahead: Future[bytes] | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def native(self) -> bool:
-        """Whether the estimator has a format of its library's own."""
-        return self.adapter is not None and hasattr(self.adapter, "save")
-
-    def write_ahead(self, pool: Executor) -> None:
-        """Begin to write the estimator in its library's own format, so that the next one is fitted meanwhile."""
-        if self.native:
-            self.ahead = pool.submit(self.adapter.save, self.estimator)
-
-    def written(self) -> bytes:
-        """Return the estimator in its library's own format."""
-        ahead, self.ahead = self.ahead, None
-        data: bytes = self.adapter.save(self.estimator) if ahead is None else ahead.result()
-        return data
 
     def matrix(self, rows: Rows) -> Any:
         """Return the features that the estimator reads."""

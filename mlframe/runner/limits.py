@@ -115,12 +115,6 @@ def _libraries(modules: int) -> Any:
     return ThreadpoolController()
 
 
-def one_native_thread() -> None:
-    """Let the calling thread's OpenMP work alone: what runs beside a fit must not take processors from it."""
-    # OpenMP keeps this number for each thread; that of BLAS is one for all, and is left alone.
-    _libraries(len(sys.modules)).select(user_api="openmp").limit(limits=1)
-
-
 class Limits:
     """Watches the running step from a thread of its own.
 

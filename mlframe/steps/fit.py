@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import polars as pl
@@ -13,11 +12,10 @@ from mlframe.config.goal import check_ranges
 from mlframe.config.schema import pick
 from mlframe.contracts import Combiner, Judged, Predictions, Step, Told
 from mlframe.errors import UnknownNameError
-from mlframe.pipeline import Learning, Node, Pipeline, as_predictions, leaves
+from mlframe.pipeline import Learning, Node, Pipeline, as_predictions
 from mlframe.pipeline.tree import Part
 from mlframe.registry import apart, held_nodes
 from mlframe.runner.keys import component_identity
-from mlframe.runner.limits import one_native_thread
 from mlframe.steps.candidate import Candidate, Featurized, check_finite, judged_rows
 from mlframe.steps.ensemble import combine_members
 from mlframe.steps.finish import RAW, check_finish, finish, finishes
@@ -80,43 +78,39 @@ class Fit(Step):
         parts: list[pl.DataFrame] = []
         fitting: dict[str, Any] = {"folds": []}
         hits = 0
-        with ThreadPoolExecutor(1, "mlframe-writing", initializer=one_native_thread) as pool:
-            for index, (train, valid) in enumerate(cut.folds):
-                context.progress(index, len(cut.folds), f"fold {index + 1} of {len(cut.folds)}")
-                featurized, cached = candidate.featurize(train, valid)
-                hits += cached
-                began = time.perf_counter()
-                # The first fold speaks for the rounds of all: the others cost as much and say the same.
-                member, rounds = candidate.fit(featurized, train, told=rounds_told(context) if index == 0 else None)
-                outputs = member.outputs(judged_rows(featurized), len(candidate.learning.classes))
-                check_finite(outputs, context)
-                labels = candidate.labels[valid]
-                parts.append(
-                    as_predictions(
-                        outputs,
-                        candidate.table.row_ids[valid],
-                        labels["target"],
-                        labels["weight"].to_numpy(),
-                        index,
-                        candidate.learning,
-                        "folds",
-                    ).frame
-                )
-                members.append(member)
-                if context.cache.mode != "none":
-                    for leaf in leaves(member):
-                        leaf.write_ahead(pool)
-                if context.checkpoint is not None and index + 1 < len(cut.folds):
-                    tell(context, candidate.learning, parts)
-                fitting["folds"].append(
-                    {
-                        "featurize": featurized.seconds,
-                        "fit": time.perf_counter() - began,
-                        "rounds": rounds,
-                        "features": len(featurized.learned.names),
-                        "valid_share": len(valid) / (len(train) + len(valid)),
-                    }
-                )
+        for index, (train, valid) in enumerate(cut.folds):
+            context.progress(index, len(cut.folds), f"fold {index + 1} of {len(cut.folds)}")
+            featurized, cached = candidate.featurize(train, valid)
+            hits += cached
+            began = time.perf_counter()
+            # The first fold speaks for the rounds of all: the others cost as much and say the same.
+            member, rounds = candidate.fit(featurized, train, told=rounds_told(context) if index == 0 else None)
+            outputs = member.outputs(judged_rows(featurized), len(candidate.learning.classes))
+            check_finite(outputs, context)
+            labels = candidate.labels[valid]
+            parts.append(
+                as_predictions(
+                    outputs,
+                    candidate.table.row_ids[valid],
+                    labels["target"],
+                    labels["weight"].to_numpy(),
+                    index,
+                    candidate.learning,
+                    "folds",
+                ).frame
+            )
+            members.append(member)
+            if context.checkpoint is not None and index + 1 < len(cut.folds):
+                tell(context, candidate.learning, parts)
+            fitting["folds"].append(
+                {
+                    "featurize": featurized.seconds,
+                    "fit": time.perf_counter() - began,
+                    "rounds": rounds,
+                    "features": len(featurized.learned.names),
+                    "valid_share": len(valid) / (len(train) + len(valid)),
+                }
+            )
         if hits:
             context.say(f"featurized folds from the cache: {hits} of {len(cut.folds)}")
         pipeline = Pipeline(Node("mean", members), candidate.learning, candidate.inputs())

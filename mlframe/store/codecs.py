@@ -30,12 +30,14 @@ class Codec:
         load: reads them; the folder goes away afterwards unless `lasting`.
         bulky: whether large files are addressed by name instead of by digest; see `mlframe.store.objects`.
         lasting: whether what `load` gives refers to the folder.
+        final: whether a value never changes once it is made, so that one that was saved needs no second look.
     """
 
     save: Callable[[Any, Path], None]
     load: Callable[[Path], Any]
     bulky: bool = False
     lasting: bool = False
+    final: bool = False
 
 
 class Codecs:
@@ -51,10 +53,10 @@ class Codecs:
         }
 
     def register(
-        self, kind: str, save: Callable[[Any, Path], None], load: Callable[[Path], Any], *, bulky: bool
+        self, kind: str, save: Callable[[Any, Path], None], load: Callable[[Path], Any], *, bulky: bool, final: bool
     ) -> None:
         """Add or replace a kind whose functions the caller knows."""
-        self._known[kind] = Codec(save, load, bulky=bulky)
+        self._known[kind] = Codec(save, load, bulky=bulky, final=final)
 
     def __getitem__(self, kind: str) -> Codec:
         if kind not in self._known:

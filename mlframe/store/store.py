@@ -279,7 +279,13 @@ class Store:
     # ------------------------------------------------------------------------------------------------ step cache
 
     def register_codec(
-        self, kind: str, save: Callable[[Any, Path], None], load: Callable[[Path], Any], *, bulky: bool = False
+        self,
+        kind: str,
+        save: Callable[[Any, Path], None],
+        load: Callable[[Path], Any],
+        *,
+        bulky: bool = False,
+        final: bool = False,
     ) -> None:
         """Teach the store a kind of artifact.
 
@@ -288,8 +294,9 @@ class Store:
             save: writes a value as files into an empty folder.
             load: reads it back; must not refer to the folder afterwards. Every file was checked before.
             bulky: whether large files are checked by size and time instead of by digest; see `mlframe.store.objects`.
+            final: whether a value never changes once it is made: one that was saved is not written again.
         """
-        self._codecs.register(kind, save, load, bulky=bulky)
+        self._codecs.register(kind, save, load, bulky=bulky, final=final)
 
     def save_artifact(self, key: str, *, step: str, kind: str, name: str, value: Any) -> ArtifactEntry:
         """Keep a value in the step cache; one that has the key is replaced.

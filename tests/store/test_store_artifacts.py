@@ -292,3 +292,27 @@ def test_a_full_disk_leaves_nothing_half_written(store: Store, monkeypatch: pyte
     assert store.artifact("key") is None
     assert objects(store) == []
     assert list((store.folder / "objects" / ".tmp").iterdir()) == []
+
+
+def test_a_value_that_never_changes_is_written_once_and_again_when_its_file_has_gone(store: Store):
+    class Model:
+        """Something that can be referred to weakly."""
+
+    written = []
+
+    def save(value: Any, folder: Path) -> None:
+        written.append(value)
+        (folder / "model").write_bytes(b"learned")
+
+    store.register_codec("pipeline", save, lambda folder: (folder / "model").read_bytes(), final=True)
+    model, other = Model(), Model()
+    first = store.save_artifact("raw", step="fit", kind="pipeline", name="members", value=model)
+    second = store.save_artifact("finished", step="fit", kind="pipeline", name="members", value=model)
+    assert first.files == second.files
+    assert written == [model]
+    store.save_artifact("another", step="fit", kind="pipeline", name="members", value=other)
+    assert written == [model, other]
+    store.evict(0)
+    third = store.save_artifact("later", step="fit", kind="pipeline", name="members", value=model)
+    assert written == [model, other, model]
+    assert store.load_artifact(third) == b"learned"
