@@ -203,7 +203,8 @@ class Registry:
         if item.component.check and not errors:
             check = import_target(item.component.check, item)
             kept = {name: value for name, value in parameters.items() if name in allowed}
-            errors.extend(ParameterError(text, where=where) for text in check(target, kept))
+            show = f"'mlframe plugins show {group}/{item.component.name}' says what each parameter takes"
+            errors.extend(ParameterError(text, where=where, hint=show) for text in check(target, kept))
         for name, held in item.component.holds.items():
             for place, inner in held_nodes(parameters.get(name), f"{where}.{name}"):
                 errors.extend(self._bind_held(held, inner, place, task))

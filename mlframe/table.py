@@ -12,13 +12,30 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-__all__ = ["KINDS", "ROLES", "ROW", "Column", "Table", "describe_columns", "to_polars"]
+__all__ = ["KINDS", "ROLES", "ROW", "TAGS", "Column", "Table", "describe_columns", "time_hint", "to_polars"]
 
 ROLES = ("feature", "target", "id", "time", "group", "weight", "ignore")
+TAGS = ("protected", "pii")
+"""Tags that mean something; others are a project's own."""
 KINDS = ("numeric", "categorical", "text", "datetime", "boolean")
 
 ROW = "__row__"
 """Name of the column that numbers the rows as the source gave them (UInt32); reserved."""
+
+TIME_FORMATS = (
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y/%m/%d",
+    "%Y%m%d",
+    "%d.%m.%Y",
+    "%d.%m.%Y %H:%M",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+)
+"""Forms of dates that are recognized in hints; the first one that fits all values that are looked at is named."""
+TIMES_TRIED = 1000
 
 TEXT_MIN_WORDS = 4.0
 TEXT_MIN_DISTINCT = 0.5
@@ -160,7 +177,7 @@ def describe_columns(frame: pl.DataFrame, declared: Mapping[str, Mapping[str, An
 
     Raises:
         DataError: a declared column is not in the frame; all missing ones are named.
-        UnknownNameError: a role or kind that does not exist.
+        UnknownNameError: a role or kind that does not exist, or a tag that is a slip of the pen away from a known one.
     """
     names = [name for name in frame.columns if name != ROW]
     missing = [name for name in declared if name not in names]
@@ -181,17 +198,56 @@ def describe_columns(frame: pl.DataFrame, declared: Mapping[str, Mapping[str, An
         if kind is not None and kind not in KINDS:
             raise UnknownNameError.from_name("kind", str(kind), KINDS, where=f"data.columns.{name}.kind")
         series = frame[name]
+        if kind == "datetime" and role != "ignore" and str(series.dtype) == "String" and series.count():
+            raise DataError(
+                f"The column {name!r} is declared as datetime, and the source gives text",
+                value=series.drop_nulls().first(),
+                where=f"data.columns.{name}.kind",
+                hint=time_hint(series),
+            )
         columns.append(
             Column(
                 name=name,
                 role=role,
                 kind=kind or _infer_kind(series),
-                tags=tuple(spec.get("tags") or ()),
+                tags=_tags(name, spec.get("tags")),
                 dtype=str(series.dtype),
                 inferred=kind is None,
             )
         )
     return tuple(columns)
+
+
+def time_hint(series: pl.Series) -> str:
+    """Say how to parse a column of texts as times, with the format of its values where that is a common one."""
+    import polars as pl
+
+    texts = series.cast(pl.String).drop_nulls().head(TIMES_TRIED)
+    for form in TIME_FORMATS if len(texts) else ():
+        if texts.str.strptime(pl.Datetime("us"), form, strict=False).null_count() == 0:
+            return f"parse it: 'data.source.times.{series.name}=\"{form}\"'"
+    return (
+        f"parse it: 'data.source.times.{series.name}=\"FORMAT\"', with the format of its values in the signs of strptime, "
+        "such as %Y-%m-%d; or cast it in the source"
+    )
+
+
+def _tags(name: str, given: Any) -> tuple[str, ...]:
+    """Return a column's tags.
+
+    Raises:
+        DataError: they are no list.
+        UnknownNameError: one is nearly, but not quite, a tag that means something.
+    """
+    where = f"data.columns.{name}.tags"
+    if given is not None and (isinstance(given, str) or not isinstance(given, Sequence)):
+        raise DataError("The tags of a column are a list", value=given, where=where, hint=f"write [{given}]")
+    tags = tuple(str(tag) for tag in given or ())
+    for tag in tags:
+        if tag not in TAGS and near_matches(tag, TAGS, cutoff=0.75):
+            remedy = "a tag of your own needs another name"
+            raise UnknownNameError.from_name("tag", tag, TAGS, where=where, remedy=remedy)
+    return tags
 
 
 def columns_from_records(records: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:

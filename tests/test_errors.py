@@ -1,7 +1,10 @@
+import ast
 import inspect
+from pathlib import Path
 
 import pytest
 
+import mlframe
 from mlframe import errors
 from mlframe.errors import (
     ConfigError,
@@ -99,3 +102,13 @@ def test_problems_are_numbered_in_order():
 def test_near_matches_ignore_case_and_keep_the_real_name():
     assert near_matches("LGBM", ["lgbm", "linear"]) == ["lgbm"]
     assert near_matches("xyz", ["lgbm"]) == []
+
+
+MISTAKES = {"UserError", "ConfigError", "ParameterError", "DataError"}
+
+
+@pytest.mark.parametrize("file", sorted(Path(mlframe.__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
+def test_every_mistake_of_a_user_says_what_to_do(file: Path):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MISTAKES:
+            assert "hint" in {word.arg for word in node.keywords}, f"{file}:{node.lineno} has no hint"

@@ -33,7 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the measures."""
     price = arguments.price_per_hour
     if price is not None and not 0 <= price < float("inf"):
-        raise ParameterError("A price cannot be negative or endless", value=price, where="--price-per-hour")
+        raise ParameterError(
+            "A price cannot be negative or endless",
+            value=price,
+            where="--price-per-hour",
+            hint="give what an hour of this machine costs, such as 0.5",
+        )
     with arguments.door.open_store() as store:
         life = read(store, arguments.name)
     groups = {

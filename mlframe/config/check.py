@@ -162,12 +162,20 @@ def _check_limits(config: Mapping[str, Any]) -> Iterator[MlframeError]:
         value = pick(config, key)
         if value is not None and (value < least or value == 0):
             yield ParameterError(
-                f"{key} must be {f'{least} or more' if least > 1 else 'above 0'}", value=value, where=key
+                f"{key} must be {f'{least} or more' if least > 1 else 'above 0'}",
+                value=value,
+                where=key,
+                hint="leave it out for its default",
             )
     yield from _check_threshold(config)
     share = config["fit"]["stop_share"]
     if not 0 < share < 1:
-        yield ParameterError("fit.stop_share must lie between 0 and 1", value=share, where="fit.stop_share")
+        yield ParameterError(
+            "fit.stop_share must lie between 0 and 1",
+            value=share,
+            where="fit.stop_share",
+            hint="0.15 means 15 % of a fold's train rows",
+        )
 
 
 def _check_threshold(config: Mapping[str, Any]) -> Iterator[MlframeError]:
@@ -175,7 +183,12 @@ def _check_threshold(config: Mapping[str, Any]) -> Iterator[MlframeError]:
     value, words = config["fit"]["threshold"], ("none", "f1", "value")
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 < value < 1:
-            yield ParameterError("fit.threshold must lie between 0 and 1", value=value, where="fit.threshold")
+            yield ParameterError(
+                "fit.threshold must lie between 0 and 1",
+                value=value,
+                where="fit.threshold",
+                hint="such as 0.3; or f1, value, none",
+            )
     elif value not in words:
         remedy = "or give a number between 0 and 1"
         yield UnknownNameError.from_name(

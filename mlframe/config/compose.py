@@ -148,7 +148,12 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
     errors.extend(dict.fromkeys(broken))
     errors.extend(error for error in more if str(error) not in {str(known) for known in errors})
     if not errors:
-        errors.append(ConfigError(f"The config cannot be composed: {_flat(first)}"))
+        errors.append(
+            ConfigError(
+                f"The config cannot be composed: {_flat(first)}",
+                hint="mend the override or file that it names; 'mlframe why KEY' says what sets a key",
+            )
+        )
     return Problems(errors)
 
 
@@ -218,7 +223,12 @@ def _apply(config: DictConfig, override: Override, groups: Sequence[str]) -> Mlf
             return None
         OmegaConf.update(config, key, override.value(), merge=True, force_add=True)
     except OmegaConfBaseException as error:
-        return ParameterError(f"{key} cannot take this value: {_flat(error)}", value=override.value(), where=where)
+        return ParameterError(
+            f"{key} cannot take this value: {_flat(error)}",
+            value=override.value(),
+            where=where,
+            hint=f"'mlframe why {key}' shows what it holds now",
+        )
     return None
 
 

@@ -40,11 +40,17 @@ def check_goal(goal: Mapping[str, Any]) -> Iterator[MlframeError]:
             "goal.baseline must be a number (the metric as it is today) or words",
             value=baseline,
             where="goal.baseline",
+            hint="such as 0.85, or 'Customers with a monthly contract are called'",
         )
     for key in ("process_cost", "volume"):
         amount = goal.get(key)
         if amount is not None and not (amount > 0 and math.isfinite(amount)):
-            yield ParameterError(f"goal.{key} must be above 0", value=amount, where=f"goal.{key}")
+            yield ParameterError(
+                f"goal.{key} must be above 0",
+                value=amount,
+                where=f"goal.{key}",
+                hint="leave it out (null) while it is not known",
+            )
     for name, wanted in (goal.get("targets") or {}).items():
         if not math.isfinite(wanted):
             yield ParameterError(

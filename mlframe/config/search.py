@@ -254,7 +254,11 @@ def _parse(text: str, file: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"The config file is no valid YAML: {problem}", where=f"{file}{line}") from error
+        raise ConfigError(
+            f"The config file is no valid YAML: {problem}",
+            where=f"{file}{line}",
+            hint="mend that line: keys and values are 'key: value', inner keys two spaces further in",
+        ) from error
 
 
 def _refuse_code(raw: Any, header: dict[str, str | None], file: str) -> None:

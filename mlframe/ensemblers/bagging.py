@@ -36,11 +36,19 @@ class BaggingEnsembler(Wrapper):
         self, models: int = 10, rows: float = 1.0, replacement: bool = True, features: float = 1.0, seed: int = 0
     ) -> None:
         if models < 1:
-            raise ParameterError("bagging needs 1 model or more", value=models, where="ensembler.models")
+            raise ParameterError(
+                "bagging needs 1 model or more",
+                value=models,
+                where="ensembler.models",
+                hint="10 models give a steady mean",
+            )
         for name, share in (("rows", rows), ("features", features)):
             if not 0 < share <= 1:
                 raise ParameterError(
-                    f"ensembler.{name} must be a share above 0 and at most 1", value=share, where=f"ensembler.{name}"
+                    f"ensembler.{name} must be a share above 0 and at most 1",
+                    value=share,
+                    where=f"ensembler.{name}",
+                    hint="0.8 means four fifths, 1 means all",
                 )
         self.models = models
         self.rows = rows

@@ -41,10 +41,15 @@ class BoostingEnsembler(Wrapper):
         seed: int = 0,
     ) -> None:
         if models < 1:
-            raise ParameterError("boosting needs 1 model or more", value=models, where="ensembler.models")
+            raise ParameterError(
+                "boosting needs 1 model or more", value=models, where="ensembler.models", hint="50 models are a start"
+            )
         if learning_rate <= 0:
             raise ParameterError(
-                "ensembler.learning_rate must be above 0", value=learning_rate, where="ensembler.learning_rate"
+                "ensembler.learning_rate must be above 0",
+                value=learning_rate,
+                where="ensembler.learning_rate",
+                hint="1 is AdaBoost as it was published",
             )
         self.models = models
         self.learning_rate = learning_rate

@@ -60,10 +60,20 @@ class ProfileExplorer(Explorer):
         self, rows: int = 50_000, columns: int = 6, missing: float = 0.5, leak: float = 0.97, seed: int = 0
     ) -> None:
         if rows < 1:
-            raise ParameterError("profile: rows must be 1 or more", value=rows, where="explorer.rows")
+            raise ParameterError(
+                "profile: rows must be 1 or more",
+                value=rows,
+                where="explorer.rows",
+                hint="it looks at so many rows; 50000 is the default",
+            )
         for name, value in (("missing", missing), ("leak", leak)):
             if not 0 <= value <= 1:
-                raise ParameterError(f"profile: {name} must lie between 0 and 1", value=value, where=f"explorer.{name}")
+                raise ParameterError(
+                    f"profile: {name} must lie between 0 and 1",
+                    value=value,
+                    where=f"explorer.{name}",
+                    hint="it is a share: 0.5 means half",
+                )
         self.rows = rows
         self.columns = columns
         self.missing = missing

@@ -164,7 +164,12 @@ def _no_numbers(frame: pl.DataFrame, columns: Sequence[str], error: Exception) -
                 where=f"data.columns.{name}.kind",
                 hint="correct the values, or set the kind to categorical or text",
             )
-    return DataError(f"Columns cannot be read as numbers: {error}", value=list(columns), where="data.columns")
+    return DataError(
+        f"Columns cannot be read as numbers: {error}",
+        value=list(columns),
+        where="data.columns",
+        hint="correct the values, or set the kind to categorical or text",
+    )
 
 
 def _median(column: Any) -> float:

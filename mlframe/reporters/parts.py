@@ -57,7 +57,12 @@ def check_rows(reporter: str, rows: int) -> int:
         ParameterError: it is below 1.
     """
     if rows < 1:
-        raise ParameterError(f"{reporter}: rows must be 1 or more", value=rows, where=f"reporters.{reporter}.rows")
+        raise ParameterError(
+            f"{reporter}: rows must be 1 or more",
+            value=rows,
+            where=f"reporters.{reporter}.rows",
+            hint="longer tables are cut after so many rows",
+        )
     return rows
 
 

@@ -134,7 +134,11 @@ def order(
                 break
         else:
             names = ", ".join(item.name for item in waiting)
-            raise ConfigError(f"The steps {names} wait for each other", where="task.steps")
+            raise ConfigError(
+                f"The steps {names} wait for each other",
+                where="task.steps",
+                hint="each needs what another gives: leave one of them out",
+            )
         waiting.remove(item)
         ordered.append(item)
         done.update(item.step.gives)

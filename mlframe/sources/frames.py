@@ -135,7 +135,12 @@ def apply_types(
         try:
             after = text.str.strptime(pl.Datetime("us"), format_, strict=False)
         except pl.exceptions.PolarsError as error:
-            raise DataError(f"The time format cannot be used: {error}", value=format_, where=where) from error
+            raise DataError(
+                f"The time format cannot be used: {error}",
+                value=format_,
+                where=where,
+                hint="use the signs of strptime, such as %Y-%m-%d %H:%M:%S",
+            ) from error
         _refuse_lost(before, after, address, where, f"the time format {format_!r}")
         frame = frame.with_columns(after)
     return frame

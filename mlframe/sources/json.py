@@ -107,7 +107,12 @@ class JsonSource(Source):
         except UnicodeDecodeError as error:
             raise refuse_encoding(content, self.encoding, file.address, error) from error
         except LookupError as error:
-            raise DataError("There is no such encoding", value=self.encoding, where="data.source.encoding") from error
+            raise DataError(
+                "There is no such encoding",
+                value=self.encoding,
+                where="data.source.encoding",
+                hint="such as utf-8 or latin-1",
+            ) from error
 
     def _from_document(self, text: str, address: str) -> list[Any]:
         node = _load(text, address, 1)
@@ -149,7 +154,11 @@ def _load(text: str, address: str, line: int) -> Any:
             hint="mend that line; data.source.form says whether the file holds lines or one document",
         ) from error
     except RecursionError as error:
-        raise DataError("The JSON is nested too deeply", where=f"{address}:{line}") from error
+        raise DataError(
+            "The JSON is nested too deeply",
+            where=f"{address}:{line}",
+            hint="flatten it before it is read: columns hold single values or short lists",
+        ) from error
 
 
 def _object(pairs: list[tuple[str, Any]], address: str, line: int) -> dict[str, Any]:

@@ -31,7 +31,12 @@ class StratifiedSplitter(KFoldSplitter):
     def __init__(self, folds: int = 5, holdout: float = 0.2, bins: int = 10, seed: int = 0, repeats: int = 1) -> None:
         super().__init__(folds, holdout, seed, repeats)
         if bins < 1:
-            raise ConfigError("splitter.bins must be 1 or more", value=bins, where="splitter.bins")
+            raise ConfigError(
+                "splitter.bins must be 1 or more",
+                value=bins,
+                where="splitter.bins",
+                hint="10 cuts a numeric target into tenths",
+            )
         self.bins = bins
 
     def check(self, table: Table, target: Array, task: str) -> None:

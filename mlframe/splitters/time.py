@@ -14,7 +14,7 @@ import polars as pl
 
 from mlframe.errors import ConfigError, DataError
 from mlframe.splitters.base import RuleSplitter, check_share
-from mlframe.table import Table
+from mlframe.table import Table, time_hint
 
 __all__ = ["TimeSplitter"]
 
@@ -128,7 +128,7 @@ class TimeSplitter(RuleSplitter):
                 f"The time {name!r} is {column.dtype}, which has no order in time",
                 value=column[0] if len(column) else None,
                 where=where,
-                hint=f"parse it: 'data.source.times.{name}=\"%Y-%m-%d\"'",
+                hint=time_hint(column),
             )
         if isinstance(self.gap, timedelta):
             raise ConfigError(

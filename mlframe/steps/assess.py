@@ -49,7 +49,12 @@ class Assess(Step):
         if set(parts) - {"leaks"} and curve not in self.models:
             raise UnknownNameError.from_name("model", curve, self.models, where="task.steps.assess.curve")
         if sizes < 2:
-            raise ParameterError("assess: sizes must be 2 or more", value=sizes, where="task.steps.assess.sizes")
+            raise ParameterError(
+                "assess: sizes must be 2 or more",
+                value=sizes,
+                where="task.steps.assess.sizes",
+                hint="5 sizes draw a curve",
+            )
 
     def key(self, context: Any) -> Any:
         """Return the code of the models that are tried."""

@@ -30,7 +30,7 @@ from mlframe.pipeline.tree import Part
 from mlframe.registry import apart
 from mlframe.steps.candidate import check_finite, combined_tree
 from mlframe.steps.finish import others
-from mlframe.steps.measure import latency, scorer
+from mlframe.steps.measure import SURE_TRIES, latency, scorer
 from mlframe.steps.records import declared_figures
 from mlframe.steps.split import keeps_folds, unpack
 from mlframe.steps.time_limit import TimeLimit
@@ -320,7 +320,7 @@ def within(whole: _Panel, ensembler: Combiner, folds: Mapping[str, Part]) -> _Pa
 
     def taken(names: Sequence[str]) -> float:
         tree = shared(Node("mean", [folds[name] for name in names]))
-        return latency(Pipeline(tree, whole.learning), whole.table.frame)
+        return latency(Pipeline(tree, whole.learning), whole.table.frame, SURE_TRIES)
 
     def score(names: Sequence[str]) -> float:
         kept = whole.keep(names)

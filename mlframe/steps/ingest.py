@@ -43,7 +43,11 @@ def number_rows(frame: pl.DataFrame) -> pl.DataFrame:
         DataError: there are no rows, or the reserved name is taken.
     """
     if ROW in frame.columns:
-        raise DataError(f"A column is called {ROW!r}, a name that mlframe keeps for itself", where="data.source")
+        raise DataError(
+            f"A column is called {ROW!r}, a name that mlframe keeps for itself",
+            where="data.source",
+            hint="rename that column in the source",
+        )
     if frame.height == 0:
         raise DataError(
             "The data has no rows",

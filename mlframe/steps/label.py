@@ -81,7 +81,12 @@ def learn_what(target: pl.Series, name: str, task: str | None, positive: Any) ->
                 hint="set goal.task=binary or multiclass, give the column a number type in the source, or pick another target",
             )
         if positive is not None:
-            raise ConfigError("A regression has no positive class", value=positive, where="goal.positive")
+            raise ConfigError(
+                "A regression has no positive class",
+                value=positive,
+                where="goal.positive",
+                hint="leave it out: goal.positive=null; or set goal.task=binary",
+            )
         return Learning("regression", name)
     if target.dtype.is_temporal() or target.dtype.is_nested():
         raise DataError(f"A target of type {target.dtype} cannot be a class", where=where, hint="pick another target")

@@ -186,4 +186,9 @@ def write_file(frame: pl.DataFrame, path: Path) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise DataError(f"The predictions cannot be written: {error}", value=str(path), where="output") from error
+        raise DataError(
+            f"The predictions cannot be written: {error}",
+            value=str(path),
+            where="output",
+            hint="name a file in a folder that exists and may be written",
+        ) from error

@@ -169,7 +169,12 @@ def axis_of_value(key: str, leaf: Any, *, where: str, owner: tuple[str, str] | N
     low, high, step, points = leaf["low"], leaf["high"], leaf.get("step"), leaf.get("points", POINTS)
     for name, value in (("low", low), ("high", high), ("step", step)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise ParameterError(f"The axis {key}: {name} must be a number", value=value, where=place)
+            raise ParameterError(
+                f"The axis {key}: {name} must be a number",
+                value=value,
+                where=place,
+                hint="such as {low: 0.01, high: 1, log: true}",
+            )
     if low is None or high is None or not low < high:
         text = f"The range of {key} is empty: low {low} must be below high {high}"
         raise ParameterError(text, value=dict(leaf), where=place, hint="swap them, or fix the value with an override")
@@ -177,9 +182,19 @@ def axis_of_value(key: str, leaf: Any, *, where: str, owner: tuple[str, str] | N
         raise ParameterError(f"The range of {key} cannot be logarithmic from {low}", value=dict(leaf), where=place,
                              hint="begin above 0, or leave log out")  # fmt: skip
     if step is not None and (step <= 0 or leaf.get("log")):
-        raise ParameterError(f"The axis {key}: step must be above 0, and goes without log", value=step, where=place)
+        raise ParameterError(
+            f"The axis {key}: step must be above 0, and goes without log",
+            value=step,
+            where=place,
+            hint="such as {low: 1, high: 9, step: 2}",
+        )
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
-        raise ParameterError(f"The axis {key}: points must be 1 or more", value=points, where=place)
+        raise ParameterError(
+            f"The axis {key}: points must be 1 or more",
+            value=points,
+            where=place,
+            hint="so many values of the range are tried by a grid",
+        )
     return Axis(key, (), low, high, bool(leaf.get("log")), step, points, owner, where)
 
 
@@ -208,7 +223,9 @@ def axis_of_override(override: Override) -> Axis:
         raise Problems(errors)
     values = [unquoted(item.value()) for item in parsed]
     if not values:
-        raise ParameterError(f"The axis {key} has no values", value=str(override.input_line), where=where)
+        raise ParameterError(
+            f"The axis {key} has no values", value=str(override.input_line), where=where, hint=f"list them: {key}=1,2,3"
+        )
     return Axis(key, tuple(values), where=where)
 
 

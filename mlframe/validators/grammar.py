@@ -37,7 +37,14 @@ def check_schema(schema: Mapping[str, Any]) -> None:
         if spec is None:
             continue
         if not isinstance(spec, Mapping):
-            errors.append(ConfigError("A column's schema must be a mapping", value=spec, where=where))
+            errors.append(
+                ConfigError(
+                    "A column's schema must be a mapping",
+                    value=spec,
+                    where=where,
+                    hint="such as {dtype: int, nullable: false}",
+                )
+            )
             continue
         _words(spec, COLUMN, where, "word of a column's schema", errors)
         dtype = spec.get("dtype")
@@ -48,7 +55,14 @@ def check_schema(schema: Mapping[str, Any]) -> None:
             if check not in CHECKS:
                 errors.append(UnknownNameError.from_name("check", str(check), CHECKS, where=f"{where}.checks"))
             elif value is not None and (wanted := _unfit(check, value)):
-                errors.append(ConfigError(f"{check} needs {wanted}", value=value, where=f"{where}.checks.{check}"))
+                errors.append(
+                    ConfigError(
+                        f"{check} needs {wanted}",
+                        value=value,
+                        where=f"{where}.checks.{check}",
+                        hint="conf/validators/pandera.yaml shows every check",
+                    )
+                )
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -63,7 +77,14 @@ def _words(
             errors.append(UnknownNameError.from_name(kind, str(word), known, where=where))
         elif value is not None and not _is(value, known[word]):
             wanted = WORDS[known[word]]
-            errors.append(ConfigError(f"{word} must be {wanted}", value=value, where=f"{where}.{word}"))
+            errors.append(
+                ConfigError(
+                    f"{word} must be {wanted}",
+                    value=value,
+                    where=f"{where}.{word}",
+                    hint="conf/validators/pandera.yaml shows every word",
+                )
+            )
 
 
 def _is(value: Any, kind: Any) -> bool:

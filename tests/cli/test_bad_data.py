@@ -6,7 +6,7 @@ import gzip
 
 import polars as pl
 import pytest
-from workbench import FAST, Bench, make_csv, make_target, nothing_kept, refused
+from workbench import FAST, TABLE, Bench, make_csv, make_target, nothing_kept, refused
 
 LINES = make_csv().splitlines()
 
@@ -254,3 +254,32 @@ def test_a_million_categories_in_bounded_memory(bench: Bench, model: str):
     assert result.code == 0, result.err
     auc = bench.runs()[0]["summary"]["figures"]["holdout"]["roc_auc"]["value"]
     assert 0.48 < auc < 0.52  # codes that occur once tell nothing about other rows
+
+
+@pytest.mark.parametrize(
+    ("day", "hint"),
+    [
+        ("{:02d}/12/2024", "do:    parse it: 'data.source.times.day=\"%d/%m/%Y\"'"),
+        ("2024-12-{:02d}", "do:    parse it: 'data.source.times.day=\"%Y-%m-%d\"'"),
+        ("the {}th", "in the signs of strptime"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "data.columns.day.kind=datetime"])
+def test_a_text_is_no_time_and_the_hint_names_its_format(bench: Bench, day: str, hint: str, kind: str):
+    rows = "".join(f"{day.format(1 + row % 28)},{row % 7},{'yes' if row % 3 else 'no'}\n" for row in range(60))
+    bench.write("day,age,bought\n" + rows)
+    lines = ["data.columns.day.role=time", "splitter=time", "splitter.folds=2", *filter(None, [kind])]
+    what = "declared as datetime, and the source gives text" if kind else "has no order in time"
+    refused(bench.train(*lines), what, hint)
+    if kind:
+        refused(bench("plan", *TABLE, *FAST, *lines), what, hint)
+    if "%" in hint:  # what the hint says is the cure
+        cure = hint.partition("'")[2].rstrip("'")
+        assert bench.train(*lines, cure).code == 0
+
+
+def test_a_slip_in_a_tag_is_named_and_a_tag_of_ones_own_is_not(bench: Bench):
+    words = ("There is no tag 'protectd'", "did you mean 'protected'?", "data.columns.age.tags")
+    refused(bench.train("data.columns.age.tags=[protectd]"), *words)
+    refused(bench.train("data.columns.age.tags=pii"), "The tags of a column are a list", "write [pii]")
+    assert bench.train("data.columns.age.tags=[from_crm,pii]").code == 0

@@ -16,9 +16,12 @@ from mlframe.errors import BundleError
 from mlframe_catboost.estimators import CatBoostClassifier, CatBoostRegressor
 
 if TYPE_CHECKING:
-    from mlframe.contracts import Array, Matrix
+    from mlframe.contracts import Array, Matrix, Told
 
 __all__ = ["CatboostAdapter"]
+
+FIRST_TOLD = 25
+"""The first round that is told; then every doubling."""
 
 CLASSES = {"CatBoostClassifier": CatBoostClassifier, "CatBoostRegressor": CatBoostRegressor}
 
@@ -37,7 +40,7 @@ class CatboostAdapter(Adapter):
         weight: Array | None = None,
         stop: Stop | None = None,
     ) -> None:
-        """Fit with categories, weights and early stopping."""
+        """Fit with categories, weights and early stopping, telling rounds to who asks."""
         watched = None
         if stop is not None:
             matrix: Any = stop.matrix
@@ -46,7 +49,10 @@ class CatboostAdapter(Adapter):
             watched = (matrix[known], stop.target[known], None if stop.weight is None else stop.weight[known])
             watched = watched if len(watched[1]) else None
         rounds = None if stop is None else stop.rounds
-        estimator.train(features.matrix, target, weight, features.categorical, watched, rounds)
+        teller = None if stop is None or stop.told is None else _Teller(stop.told)
+        estimator.train(features.matrix, target, weight, features.categorical, watched, rounds, teller)
+        if teller is not None and teller.raised is not None:
+            raise teller.raised
 
     def rounds(self, estimator: Any) -> int:
         """Return the number of rounds that predictions use."""
@@ -96,3 +102,26 @@ class CatboostAdapter(Adapter):
                 f"The saved CatBoost model cannot be read: {error}", hint="restore the file, or train the model again"
             ) from error
         return estimator
+
+
+class _Teller:
+    """Tells rounds 25, 50, 100, …: early ones soon, late ones seldom.
+
+    What the listener raises is kept and ends the training: CatBoost would make an error of its own of it.
+    """
+
+    def __init__(self, told: Told) -> None:
+        self.told = told
+        self.raised: BaseException | None = None
+
+    def after_iteration(self, info: Any) -> bool:
+        """Return whether to go on; CatBoost counts rounds from 1."""
+        done = int(info.iteration)
+        if done % FIRST_TOLD or (done // FIRST_TOLD).bit_count() != 1:
+            return True
+        (values,) = info.metrics["validation"].values()
+        try:
+            self.told(done, float(values[-1]), False)
+        except BaseException as error:
+            self.raised = error
+        return self.raised is None

@@ -65,7 +65,16 @@ class _CatBoost(BaseEstimator):  # type: ignore[misc]
         }
         return catboost.Pool(pd.DataFrame(columns), y, cat_features=self.categorical_, weight=weight)
 
-    def train(self, X: Any, y: Any, weight: Any, categorical: Sequence[int], stop: Any, rounds: int | None) -> None:
+    def train(
+        self,
+        X: Any,
+        y: Any,
+        weight: Any,
+        categorical: Sequence[int],
+        stop: Any,
+        rounds: int | None,
+        callback: Any = None,
+    ) -> None:
         """Fit.
 
         Args:
@@ -75,6 +84,7 @@ class _CatBoost(BaseEstimator):  # type: ignore[misc]
             categorical: columns that hold category codes.
             stop: (X, y, weight) to stop early on, or None.
             rounds: stop when so many rounds bring nothing better.
+            callback: called after each round (CatBoost's `after_iteration`), None for nobody.
         """
         self._validate_params()
         self.categorical_ = [int(index) for index in categorical]
@@ -86,6 +96,7 @@ class _CatBoost(BaseEstimator):  # type: ignore[misc]
             eval_set=watched,
             use_best_model=watched is not None,
             early_stopping_rounds=None if watched is None else rounds,
+            callbacks=None if watched is None or callback is None else [callback],
         )
 
     def _options(self) -> dict[str, Any]:

@@ -54,6 +54,31 @@ def test_stops_early_and_keeps_the_rounds_on_disk(registry: Registry) -> None:
     np.testing.assert_array_equal(loaded.predict_proba(features.matrix), estimator.predict_proba(features.matrix))
 
 
+def test_tells_its_rounds_and_ends_when_the_listener_raises(registry: Registry) -> None:
+    features, target = _rows()
+    heard: list[tuple[int, bool]] = []
+    told_values = []
+
+    def told(number: int, value: float, higher: bool) -> None:
+        told_values.append(value)
+        heard.append((number, higher))
+        if number == 50:
+            raise RuntimeError("enough")
+
+    estimator = _make(registry, n_estimators=300, learning_rate=0.03)
+    stop = Stop(features.matrix[::3], target[::3], None, 300, told)
+    with pytest.raises(RuntimeError, match="enough"):
+        CatboostAdapter().fit(estimator, features, target, stop=stop)
+    assert heard == [(25, False), (50, False)]
+    assert 0 < told_values[1] < told_values[0]  # the loss on the rows that are watched, which falls
+    silent = _make(registry, n_estimators=60, learning_rate=0.03)
+    CatboostAdapter().fit(silent, features, target, stop=Stop(features.matrix[::3], target[::3], None, 300, None))
+    asked = _make(registry, n_estimators=60, learning_rate=0.03)
+    ears = Stop(features.matrix[::3], target[::3], None, 300, lambda *_: None)
+    CatboostAdapter().fit(asked, features, target, stop=ears)
+    np.testing.assert_array_equal(silent.predict_proba(features.matrix), asked.predict_proba(features.matrix))
+
+
 def test_damaged_file_is_refused(registry: Registry) -> None:
     features, target = _rows()
     adapter = CatboostAdapter()
