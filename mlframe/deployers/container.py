@@ -80,7 +80,9 @@ class ContainerDeployer(Deployer):
             )
         for wheel in self.wheels:
             if not wheel.is_file():
-                raise ConfigError("There is no such wheel", value=str(wheel), where="deployer.wheels")
+                raise ConfigError(
+                    "There is no such wheel", value=str(wheel), where="deployer.wheels", hint="check the path"
+                )
         if store is not None and "://" not in store:
             raise ConfigError(
                 "A team's store is at an address that containers reach too",
@@ -214,7 +216,10 @@ class ContainerDeployer(Deployer):
                 raise ConfigError("There is no such file", value=name, where="deployer.project", hint="check the path")
             if not source.is_relative_to(here.resolve()):
                 raise ConfigError(
-                    "A file of the project lies outside of the working directory", value=name, where="deployer.project"
+                    "A file of the project lies outside of the working directory",
+                    value=name,
+                    where="deployer.project",
+                    hint="copy it into that directory",
                 )
             place = target / source.relative_to(here.resolve())
             place.parent.mkdir(parents=True, exist_ok=True)

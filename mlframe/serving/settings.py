@@ -107,9 +107,13 @@ class Settings:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ConfigError(f"The settings cannot be read: {error}", where=str(path)) from error
+            raise ConfigError(
+                f"The settings cannot be read: {error}",
+                where=str(path),
+                hint="write them again: mend the file, or deploy anew",
+            ) from error
         if not isinstance(values, dict):
-            raise ConfigError("The settings are no JSON object", where=str(path))
+            raise ConfigError("The settings are no JSON object", where=str(path), hint='write {"port": 8080, …}')
         return cls.made(values, where=str(path))
 
     @classmethod
@@ -172,7 +176,12 @@ class Settings:
         }
         for name, value in positive.items():
             if value <= 0:
-                raise ParameterError(f"{name} must be above 0", value=value, where=f"{where}, {name}")
+                raise ParameterError(
+                    f"{name} must be above 0",
+                    value=value,
+                    where=f"{where}, {name}",
+                    hint="leave it out for its default",
+                )
         for name, value, least, most in (
             ("port", self.port, 0, 65535),
             ("wait_ms", self.wait_ms, 0, 60_000),
@@ -182,7 +191,10 @@ class Settings:
         ):
             if not least <= value <= most:
                 raise ParameterError(
-                    f"{name} must lie between {least} and {most:,}", value=value, where=f"{where}, {name}"
+                    f"{name} must lie between {least} and {most:,}",
+                    value=value,
+                    where=f"{where}, {name}",
+                    hint="leave it out for its default",
                 )
         for name, word, words in (
             ("auth", self.auth, ("auto", "keys", "none")),
@@ -245,7 +257,12 @@ class Settings:
             try:
                 Path(file).read_bytes()
             except OSError as error:
-                raise ConfigError(f"A TLS file cannot be read: {error}", value=file, where=f"deployer.{key}") from error
+                raise ConfigError(
+                    f"A TLS file cannot be read: {error}",
+                    value=file,
+                    where=f"deployer.{key}",
+                    hint="name a PEM file that the server may read",
+                ) from error
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert, self.tls_key, password="")
         except (ssl.SSLError, ValueError, OSError) as error:
