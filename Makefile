@@ -7,13 +7,13 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-TESTS ?= -n 2 --dist worksteal
+TESTS ?= -n 4 --dist worksteal
 PLUGINS := plugins/mlframe-xgboost plugins/mlframe-catboost
 INPUTS := pyproject.toml constraints.txt
 # Plugins bring no dependencies of their own here: requirements-dev.txt tells why.
 EDITABLE_PLUGINS := --no-deps --no-build-isolation $(PLUGINS:%=-e %)
 
-# Two tests at a time on two cores: a library that starts a thread for each core would wait for the other test's. Threads
+# Four tests at a time on two cores, since many of them wait for processes that they start. A library that starts a thread for each core would wait for the other tests'. Threads
 # that tests ask for all the same soon sleep while they wait; spinning makes LightGBM a hundred times slower there.
 IN_TESTS := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000
 
