@@ -29,12 +29,13 @@ class DeployerSuite(Suite):
 
     @pytest.fixture
     def order(self, trained_version: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-        """Give what is to be deployed; the working directory is an empty one."""
+        """Give what is to be deployed, with rows to score; the working directory is an empty one."""
         elsewhere, folder = tmp_path / "elsewhere", tmp_path / "run"
         elsewhere.mkdir()
         folder.mkdir()
         monkeypatch.chdir(elsewhere)
-        return replace(trained_version, folder=folder)
+        rows = trained_version.folder.parent / "rows.csv"
+        return replace(trained_version, folder=folder, input=str(rows), output=str(tmp_path / "output"))
 
     @pytest.fixture
     def deployer(self, registry: Registry, item: Registered, node: dict[str, Any]) -> Iterator[Deployer]:
