@@ -78,10 +78,15 @@ def main() -> None:
         wrong = {**row, next(iter(row)): {"not": "a value"}, "extra": 1}
         print("a wrong one:   ", ask(f"{address}/predict", json.dumps(wrong).encode()).decode()[:400])
 
+        answer: dict[str, str] = {}
         for move in (("promote", "email/2", "--force"), ("rollback", "email")):
             mlframe(*move)
-            time.sleep(1.0)
-            answer = json.loads(ask(f"{address}/predict", json.dumps(row).encode()))
+            before = answer["version"] if move[0] == "rollback" else "email/1"
+            while True:  # the server looks where the champion points every deployer.reload seconds
+                answer = json.loads(ask(f"{address}/predict", json.dumps(row).encode()))
+                if answer["version"] != before:
+                    break
+                time.sleep(0.1)
             print(f"now {answer['version']} answers: {answer['prediction']}")
         label = {"request_id": answer["request_id"], "label": answer["prediction"]}
         print("feedback:      ", ask(f"{address}/feedback", json.dumps(label).encode()).decode())
