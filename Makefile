@@ -13,8 +13,9 @@ INPUTS := pyproject.toml constraints.txt
 # Plugins bring no dependencies of their own here: requirements-dev.txt tells why.
 EDITABLE_PLUGINS := --no-deps --no-build-isolation $(PLUGINS:%=-e %)
 
-# Four tests at a time on two cores, since many of them wait for processes that they start. A library that starts a thread for each core would wait for the other tests'. Threads
-# that tests ask for all the same soon sleep while they wait; spinning makes LightGBM a hundred times slower there.
+# Four tests at a time on two cores, since many wait for processes that they start. A library that starts a thread for each
+# core would wait for the other tests'. Threads that tests ask for all the same soon sleep while they wait; spinning makes
+# LightGBM a hundred times slower there.
 IN_TESTS := OMP_NUM_THREADS=1 GOMP_SPINCOUNT=1000
 
 # The newest Python that runs, is 3.11 or later, and can make environments.
