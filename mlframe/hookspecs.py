@@ -160,6 +160,30 @@ def mlframe_deployers() -> list[Component]:  # type: ignore[empty-body]
 
 
 @hookspec
+def mlframe_monitors() -> list[Component]:  # type: ignore[empty-body]
+    """Offer watchers of a model at work: subclasses of `mlframe.contracts.Monitor`, config group `monitors`.
+
+    Called in the step `monitor`, once for each window of the prediction log, a file or a table.
+
+    Returns:
+        Components; a target is called with the parameters of `monitors.<key>`. Two monitors of one run must not declare
+        one figure.
+    """
+
+
+@hookspec
+def mlframe_notifiers() -> list[Component]:  # type: ignore[empty-body]
+    """Offer ways to tell people: subclasses of `mlframe.contracts.Notifier`, config group `notifiers`.
+
+    Called when an alarm is new, worse or over, and when a decision was taken about a model. One that fails is reported,
+    and told again the next time; it stops nothing.
+
+    Returns:
+        Components; a target is called with the parameters of `notifiers.<key>`.
+    """
+
+
+@hookspec
 def mlframe_trackers() -> list[Component]:  # type: ignore[empty-body]
     """Offer records kept elsewhere: subclasses of `mlframe.contracts.Tracker`, config group `trackers`.
 

@@ -30,6 +30,8 @@ BUILTIN = (
     "featurizers",
     "labelers",
     "models",
+    "monitors",
+    "notifiers",
     "reporters",
     "sources",
     "splitters",

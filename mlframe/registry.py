@@ -27,12 +27,14 @@ GROUPS: Mapping[str, str] = {
     "mlframe_evaluators": "evaluators",
     "mlframe_reporters": "reporters",
     "mlframe_deployers": "deployer",
+    "mlframe_monitors": "monitors",
+    "mlframe_notifiers": "notifiers",
     "mlframe_trackers": "trackers",
     "mlframe_steps": "step",
 }
 """Registration hook to config group; `step` is no config group: a task file names steps."""
 
-PLURAL = frozenset({"validators", "evaluators", "reporters", "trackers"})
+PLURAL = frozenset({"validators", "evaluators", "reporters", "trackers", "monitors", "notifiers"})
 """Groups that hold any number of entries, each under its own key."""
 
 FAMILIES = ("classification", "regression")

@@ -29,7 +29,7 @@ def implementations() -> list[tuple[Path, ast.FunctionDef]]:
 
 
 def test_there_are_hooks_and_implementations():
-    assert len(HOOKS) == 18
+    assert len(HOOKS) == 20
     assert len(implementations()) > len(GROUPS)
 
 

@@ -43,6 +43,7 @@ from mlframe.contracts.learning import (
     Told,
     Wants,
 )
+from mlframe.contracts.monitoring import Alarm, Monitor, Notice, Notifier, Observation, Reference, Window
 from mlframe.contracts.steps import Step
 from mlframe.contracts.telling import Reporter, ReportInput, RunInfo, Tracker
 
@@ -55,6 +56,7 @@ __all__ = [
     "DEFAULT_METRICS",
     "TASKS",
     "Adapter",
+    "Alarm",
     "Chart",
     "Combination",
     "Combiner",
@@ -74,8 +76,13 @@ __all__ = [
     "Labeler",
     "Labels",
     "MemberOutputs",
+    "Monitor",
+    "Notice",
+    "Notifier",
+    "Observation",
     "Part",
     "Predictions",
+    "Reference",
     "ReportInput",
     "Reporter",
     "RunInfo",
@@ -90,6 +97,7 @@ __all__ = [
     "Validation",
     "Validator",
     "Wants",
+    "Window",
     "Wrapper",
     "models_of",
 ]

@@ -21,10 +21,10 @@ from mlframe.store.guard import guarded
 
 __all__ = ["SCHEMA_VERSION", "Database", "now", "to_json"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the tables below. Any change of them raises it and adds a revision in `migrations/versions/`.
 
-Version 2 added sweeps and their jobs, version 3 servers and API keys.
+Version 2 added sweeps and their jobs, version 3 servers and API keys, version 4 what monitors saw and what was decided.
 """
 
 UPGRADE = "python -m mlframe store upgrade"
@@ -193,6 +193,49 @@ keys = sa.Table(
     sa.Column("created", _moment, nullable=False),
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("revoked", _moment),
+)
+windows = sa.Table(
+    "mlframe_windows",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(200), nullable=False, index=True),
+    sa.Column("version", sa.String(220), nullable=False),
+    sa.Column("since", _moment, nullable=False, index=True),
+    sa.Column("until", _moment, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("observed", _moment, nullable=False),
+    sa.Column("record", sa.JSON, nullable=False),
+    sa.UniqueConstraint("name", "version", "since", "until"),
+)
+alarms = sa.Table(
+    "mlframe_alarms",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(200), nullable=False, index=True),
+    sa.Column("key", sa.String(300), nullable=False),
+    sa.Column("severity", sa.String(20), nullable=False),
+    sa.Column("status", sa.String(20), nullable=False, index=True),
+    sa.Column("first", _moment, nullable=False),
+    sa.Column("last", _moment, nullable=False),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+decisions = sa.Table(
+    "mlframe_decisions",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(200), nullable=False, index=True),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("when", _moment, nullable=False),
+    sa.Column("record", sa.JSON, nullable=False),
+)
+operations = sa.Table(  # one row a model: who may act for it, and what it is in the middle of
+    "mlframe_operations",
+    TABLES,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("holder", sa.String(80)),
+    sa.Column("until", _moment),
+    sa.Column("record", sa.JSON, nullable=False),
 )
 
 

@@ -17,10 +17,12 @@ from mlframe.store.guard import guarded
 from mlframe.store.keys import Keys
 from mlframe.store.metadata import Database
 from mlframe.store.objects import LocalObjects, Objects, RemoteObjects
+from mlframe.store.operations import Decisions, Operations
 from mlframe.store.runs import Runs
 from mlframe.store.servers import Servers
 from mlframe.store.sweeps import Sweeps
 from mlframe.store.versions import ANY, CHAMPION, Versions
+from mlframe.store.watching import Alarms, Windows
 
 if TYPE_CHECKING:
     from mlframe.store.garbage import Garbage
@@ -57,6 +59,10 @@ class Store:
         self.servers = Servers(database)
         self._versions = Versions(database, objects)
         self._keys = Keys(database)
+        self.windows = Windows(database)
+        self.alarms = Alarms(database)
+        self.decisions = Decisions(database)
+        self.operations = Operations(database)
 
     @classmethod
     def open(cls, root: str, url: str | None = None, *, create: bool = True, timeout: float = 10.0) -> Store:

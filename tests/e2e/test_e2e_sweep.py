@@ -118,7 +118,8 @@ def test_a_search_over_two_models_ends_in_one_closing_run(workspace: Workspace) 
         assert job["score"] == pytest.approx(sum(job["per_fold"]) / 3)
         assert job["latency_ms"] > 0
         assert job["size_bytes"] > 1000
-        assert job["fit_seconds"] <= job["seconds"]
+        if "fit" not in job["cached"]:  # a job that repeats another tells how long that one took to fit
+            assert job["fit_seconds"] <= job["seconds"]
         assert ("model.classification.C" in job["values"]) == (job["values"]["model"] == "linear")
     best = max(jobs, key=lambda job: job["score"])
     with workspace.store() as store:

@@ -1,0 +1,1 @@
+"""The loop that keeps a model good: windows, triggers, updates, decisions, and their simulation."""

@@ -1,0 +1,189 @@
+"""What monitors saw: windows with their figures, and alarms with their history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlframe.errors import ConfigError, UnknownNameError
+from mlframe.store import metadata as db
+
+__all__ = ["Alarms", "Windows"]
+
+SEVERITIES = ("info", "warning", "problem")
+LIVE = ("open", "acknowledged")
+"""States of an alarm that is still seen; the third is `over`."""
+
+
+class Windows:
+    """Reads and writes windows of time that monitors have looked at.
+
+    Args:
+        database: the store's tables.
+    """
+
+    def __init__(self, database: db.Database) -> None:
+        self._database = database
+
+    def put(
+        self,
+        name: str,
+        version: str,
+        since: datetime,
+        until: datetime,
+        rows: int,
+        run_id: str,
+        record: Mapping[str, Any],
+    ) -> None:
+        """Keep what was seen in a window; a window that is looked at again, with more labels, replaces what it was."""
+        which = {"name": name, "version": version, "since": _text(since), "until": _text(until)}
+        values = {"rows": rows, "run_id": run_id, "observed": db.now(), "record": record}
+        table = db.windows
+        mine = sa.and_(*(table.c[key] == value for key, value in which.items()))
+        with self._database.write("recording the window", durable=True) as connection:
+            if connection.execute(table.update().where(mine).values(values)).rowcount == 0:
+                connection.execute(table.insert().values({**which, **values}))
+
+    def many(
+        self, name: str, *, since: datetime | None = None, until: datetime | None = None, limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        """Return the newest windows of a model, the oldest of them first; moments as `datetime` (UTC).
+
+        Args:
+            name: the model's name.
+            since: windows that end before it are left out.
+            until: windows that begin at it or later are left out.
+            limit: most windows that are returned.
+        """
+        table = db.windows
+        query = sa.select(table).where(table.c.name == name)
+        if since is not None:
+            query = query.where(table.c.until > _text(since))
+        if until is not None:
+            query = query.where(table.c.since < _text(until))
+        query = query.order_by(table.c.since.desc(), table.c.id.desc()).limit(limit)
+        with self._database.read("reading the windows") as connection:
+            rows = connection.execute(query).mappings().all()
+        return [_moments(dict(row), "since", "until", "observed") for row in reversed(rows)]
+
+
+class Alarms:
+    """Reads and writes alarms. One that is seen again is the same alarm until it is over.
+
+    Args:
+        database: the store's tables.
+    """
+
+    def __init__(self, database: db.Database) -> None:
+        self._database = database
+
+    def see(
+        self,
+        name: str,
+        seen: Mapping[str, tuple[str, Mapping[str, Any]]],
+        *,
+        scope: Sequence[str],
+        since: datetime,
+        until: datetime,
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Record what a look at a window has shown: alarms that are new, still there, worse, or over.
+
+        Args:
+            name: the model's name.
+            seen: key of an alarm to severity and record (text, evidence, cause, action, column, version).
+            scope: first parts of keys, such as `drift`, that were looked for: alarms of these that are not in `seen`
+                are over; others stay as they are.
+            since: first moment that shows them.
+            until: last moment that shows them.
+
+        Returns:
+            `new`, `worse`, `same` and `over`: the alarms' rows as they are now.
+        """
+        table = db.alarms
+        told: dict[str, list[dict[str, Any]]] = {"new": [], "worse": [], "same": [], "over": []}
+        with self._database.write("recording the alarms", durable=True) as connection:
+            live = sa.and_(table.c.name == name, table.c.status.in_(LIVE))
+            rows = connection.execute(sa.select(table).where(live).with_for_update()).mappings().all()
+            open_now = {row["key"]: dict(row) for row in rows}
+            for key, (severity, record) in seen.items():
+                before = open_now.get(key)
+                if before is None:
+                    first = record.get("since") or _text(since)
+                    values: dict[str, Any] = {"name": name, "key": key, "severity": severity, "status": "open"}
+                    values |= {"first": _text(first), "last": _text(until), "record": {**record, "times": 1}}
+                    found = connection.execute(table.insert().values(values)).inserted_primary_key
+                    told["new"].append({"id": found[0] if found else None, **values})
+                    continue
+                worse = SEVERITIES.index(severity) > SEVERITIES.index(before["severity"])
+                again = _text(until) > before["last"]
+                kept = {k: before["record"][k] for k in ("acknowledged",) if k in before["record"] and not worse}
+                values = {
+                    "severity": severity,
+                    "status": "open" if worse else before["status"],
+                    "last": max(_text(until), before["last"]),
+                    "record": {**record, **kept, "times": before["record"].get("times", 1) + int(again)},
+                }
+                connection.execute(table.update().where(table.c.id == before["id"]).values(values))
+                told["worse" if worse else "same"].append({**before, **values})
+            for key, before in open_now.items():
+                if key not in seen and key.partition("/")[0] in scope and before["last"] < _text(until):
+                    values = {"status": "over", "record": {**before["record"], "over": _text(until)}}
+                    connection.execute(table.update().where(table.c.id == before["id"]).values(values))
+                    told["over"].append({**before, **values})
+        return {kind: [_moments(row, "first", "last") for row in rows] for kind, rows in told.items()}
+
+    def many(self, name: str | None = None, *, status: Sequence[str] = (), limit: int = 1000) -> list[dict[str, Any]]:
+        """Return the newest alarms, the newest first.
+
+        Args:
+            name: of one model only.
+            status: `open`, `acknowledged`, `over`; empty for all.
+            limit: most alarms that are returned.
+        """
+        table = db.alarms
+        query = sa.select(table)
+        if name is not None:
+            query = query.where(table.c.name == name)
+        if status:
+            query = query.where(table.c.status.in_(status))
+        with self._database.read("reading the alarms") as connection:
+            newest = query.order_by(table.c.last.desc(), table.c.id.desc()).limit(limit)
+            rows = connection.execute(newest).mappings().all()
+        return [_moments(dict(row), "first", "last") for row in rows]
+
+    def acknowledge(self, number: int, *, who: str, why: str) -> dict[str, Any]:
+        """Say that a person knows of an alarm; it is not told again unless it gets worse.
+
+        Raises:
+            UnknownNameError: there is no alarm of this number.
+            ConfigError: it is over.
+        """
+        table, mine = db.alarms, db.alarms.c.id == number
+        with self._database.write("acknowledging the alarm", durable=True) as connection:
+            row = connection.execute(sa.select(table).where(mine).with_for_update()).mappings().first()
+            if row is None:
+                known = [str(one) for one in connection.execute(sa.select(table.c.id)).scalars().all()]
+                raise UnknownNameError.from_name("alarm", str(number), known, where="alarms", remedy="see 'alarms'")
+            if row["status"] == "over":
+                raise ConfigError(
+                    "This alarm is over and needs no acknowledging", value=number, where="alarms", hint="see 'alarms'"
+                )
+            note = {"who": who, "why": why, "when": db.now()}
+            values = {"status": "acknowledged", "record": {**row["record"], "acknowledged": note}}
+            connection.execute(table.update().where(mine).values(values))
+        return _moments({**row, **values}, "first", "last")
+
+
+def _text(moment: datetime | str) -> str:
+    """Write a moment as text that sorts; one without a zone is UTC."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    whole = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return whole.isoformat(timespec="microseconds")
+
+
+def _moments(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {**row, **{name: datetime.fromisoformat(str(row[name])) for name in names}}
