@@ -24,6 +24,9 @@ MANY = 1024
 PLAIN_OBJECTIVES = ("regression", "regression_l1", "huber", "fair", "quantile", "mape")
 """Objectives whose score is the value."""
 
+LOG_OBJECTIVES = ("poisson", "gamma", "tweedie")
+"""Objectives whose score is the logarithm of the value."""
+
 
 def predictor(estimator: Any, rounds: int) -> Callable[[Matrix], Array]:
     """Return what gives probabilities (rows, classes) or values (rows,) of a fitted estimator.
@@ -57,6 +60,8 @@ def _link(objective: list[str]) -> Callable[[Array], Array] | None:
             return _softmax
         case [name] if name in PLAIN_OBJECTIVES:
             return _value
+        case [name, *_] if name in LOG_OBJECTIVES:
+            return _exponential
     return None
 
 
@@ -72,6 +77,10 @@ def _softmax(scores: Array) -> Array:
 
 def _value(scores: Array) -> Array:
     return scores[:, 0]
+
+
+def _exponential(scores: Array) -> Array:
+    return np.asarray(np.exp(scores[:, 0]))
 
 
 def _masks(described: Mapping[str, Any]) -> Masks | None:
