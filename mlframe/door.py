@@ -28,6 +28,7 @@ COMMANDS = (
     "promote",
     "rollback",
     "history",
+    "decisions",
     "export",
     "import",
     "gc",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, get_type_hints
 
 from mlframe.errors import ConfigError, MlframeError, ParameterError, Problems, UnknownNameError
-from mlframe.operating.triggers import TRIGGERS, Fired, Situation, Trigger
+from mlframe.operating.triggers import TRIGGERS, Decay, Fired, Situation, Trigger
 from mlframe.runner.limits import parse_duration
 
 __all__ = ["AFTER", "COMBINE", "HOW", "WINDOWS", "DataWindow", "Policy", "read_policy"]
@@ -88,13 +88,14 @@ class Policy:
         return self.tune_every is not None and number % self.tune_every == 0
 
 
-def read_policy(node: Mapping[str, Any], *, where: str = "update") -> Policy:
+def read_policy(node: Mapping[str, Any], *, where: str = "update", metric: str | None = None) -> Policy:
     """Make the policy of a config's `update`.
 
     Args:
         node: `triggers` (name to parameters, null is off), `combine`, `cooldown`, `window`, `sliding`, `how`, `tune_every`;
             other keys are not looked at.
         where: the node's key.
+        metric: the figure that `decay` looks at where it names none.
 
     Raises:
         Problems: everything that is wrong with it.
@@ -108,6 +109,8 @@ def read_policy(node: Mapping[str, Any], *, where: str = "update") -> Policy:
         errors += wrong
         if found is not None:
             triggers[str(name)] = found
+            if isinstance(found, Decay) and metric is not None and given.get("figure") is None:
+                triggers[str(name)] = replace(found, figure=metric)
     for key, words, default in (("combine", COMBINE, "any"), ("window", WINDOWS, "all"), ("how", HOW, "scratch")):
         word = node.get(key, default)
         if word not in words:
@@ -142,6 +145,7 @@ def _trigger(name: str, given: Any, where: str) -> tuple[Trigger | None, list[Ml
         hint = f"give its parameters: {name}: {{{', '.join(f'{p.name}: {p.default}' for p in _parameters(kind))}}}"
         return None, [ParameterError("A trigger takes parameters by name", value=given, where=where, hint=hint)]
     errors: list[MlframeError] = []
+    given = {key: value for key, value in given.items() if value is not None}
     types = get_type_hints(kind)
     known = [parameter.name for parameter in _parameters(kind)]
     for key, value in given.items():

@@ -33,4 +33,6 @@ _SUMMARIES = {
     "load": "opens a registered version",
     "predict": "scores a file of rows",
     "deploy": "puts a version to work",
+    "update": "trains a challenger, compares it with the champion, acts",
+    "operate": "monitors, updates and watches, round after round",
 }
