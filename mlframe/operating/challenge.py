@@ -17,6 +17,7 @@ from mlframe.operating.rows import ARRIVED, Stock, cut, gather, write
 from mlframe.operating.state import State
 from mlframe.operating.triggers import Fired
 from mlframe.runner.limits import parse_duration, parse_size
+from mlframe.steps.finish import finishes
 from mlframe.store.bundle import read_manifest
 
 __all__ = ["PHASES", "Challenge", "child_words", "new_rows", "training_words"]
@@ -289,7 +290,8 @@ def training_words(context: Any, policy: Policy, update: Mapping[str, Any]) -> l
     words += [f"{sign}data.source.path={_quoted(update['file'])}"]
     if update["time"] == ARRIVED:
         words += [f"+data.columns.{ARRIVED}={{role: time, kind: numeric, tags: []}}"]
-    words += ["splitter=time", f"splitter.folds={max(int(splitter.get('folds') or 1), 1)}"]
+    least = 2 if finishes(context.config) else 1  # what is learned from out-of-fold predictions needs two
+    words += ["splitter=time", f"splitter.folds={max(int(splitter.get('folds') or 1), least)}"]
     words += [f"splitter.holdout={update['test'] / update['rows']!r}"]
     words += [f"splitter.gap={splitter['gap']}"] if splitter.get("gap") else []
     words += ["level=manual", f"gate.margin={context.config['update']['margin']}", f"group={update['id']}"]
@@ -323,8 +325,13 @@ def _failed(ended: Outcome, log: Path) -> _Failed:
         return _Failed(
             f"The training was ended: {ended.limit}", where=str(log), hint="raise the limit, or give it less to do"
         )
-    said = next((line for line in reversed(ended.tail.splitlines()) if line.startswith("mlframe:")), None)
-    what = said.removeprefix("mlframe:").strip() if said else f"it ended with code {ended.code}"
+    lines = ended.tail.splitlines()
+    at = next((index for index in range(len(lines) - 1, -1, -1) if lines[index].startswith("mlframe:")), None)
+    what = f"it ended with code {ended.code}"
+    if at is not None:
+        what = lines[at].removeprefix("mlframe:").strip()
+        if what.endswith("before anything was read:") and at + 1 < len(lines):
+            what = lines[at + 1].strip()
     return _Failed(f"The training failed: {what}", where=str(log), hint=f"its last lines:\n{tail_of(log)}")
 
 
