@@ -37,6 +37,7 @@ COMMANDS = (
     "measures",
     "keys",
     "predictions",
+    "alarms",
     "new-plugin",
     "doctor",
 )

@@ -198,13 +198,13 @@ class Challenge:
             fields = {"update": None}
         fired = record.get("pending") or []
         evidence = {key: value for key, value in decision.items() if key not in ("kind", "text")}
-        evidence |= {key: update[key] for key in ("rows", "new", "test", "file")}
+        evidence |= {key: update[key] for key in ("rows", "new", "test")}
         seconds = (datetime.now(UTC) - datetime.fromisoformat(update["began"])).total_seconds()
         made = self.state.decide(
             kind, update["id"], decision["text"], update=update["id"], fired=fired, seconds=seconds, **evidence
         )
         self.state.set(**fields)
-        self.state.alarm({}, only="operate/update")
+        self.state.alarm("update/failed")
         if kind == "keep":
             Path(update["file"]).unlink(missing_ok=True)
         return made
@@ -251,7 +251,7 @@ class Challenge:
         severity = "problem" if failures >= GRAVE else "warning"
         action = f"look at {self.folder / (update['id'] + '.log')}; the champion keeps serving"
         seen = {"text": text, "cause": first, "action": action, "evidence": {"failures": failures}}
-        self.state.alarm({"operate/update": (severity, seen)}, only="operate/update")
+        self.state.alarm("update/failed", severity, seen)
         return made
 
 

@@ -144,6 +144,7 @@ class Operator:
             now=datetime.now(UTC),
             trained=trained,
             updated=updated,
+            champion=champion["reference"],
             new_rows=rows,
             new_labels=labels,
             alarms=self.state.live(),
@@ -185,11 +186,11 @@ class Operator:
             except MlframeError as error:
                 text = f"the champion {holder} cannot be read: {str(error).splitlines()[0]}"
         if text is None:
-            self.state.alarm({}, only="operate/champion")
+            self.state.alarm("champion/gone")
             return True
         self.context.say(text)
         action = f"promote a version: 'mlframe versions {self.name}' lists them"
-        self.state.alarm({"operate/champion": ("problem", {"text": text, "action": action})}, only="operate/champion")
+        self.state.alarm("champion/gone", "problem", {"text": text, "action": action})
         return False
 
     def _monitor(self) -> None:
@@ -220,10 +221,10 @@ class Operator:
             text = f"the task monitor ended with code {ended.code}" + (f": {ended.limit}" if ended.limit else "")
             seen = {"text": text, "action": f"look at {log}"}
             self.context.say(f"warning: {text}; {log} says why")
-            self.state.alarm({"operate/monitor": ("warning", seen)}, only="operate/monitor")
+            self.state.alarm("monitoring/failed", "warning", seen)
         else:
             log.unlink(missing_ok=True)
-            self.state.alarm({}, only="operate/monitor")
+            self.state.alarm("monitoring/failed")
 
     def _update(self, fired: list[Fired]) -> None:
         self.challenge.begin(fired)

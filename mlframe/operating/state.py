@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mlframe.errors import MlframeError
+from mlframe.contracts import Notice
+from mlframe.operating.telling import send, tell_alarms
 from mlframe.store.operations import LeaseLost
 
 __all__ = ["State"]
 
 LOOKED = 500
 """How many decisions are looked through for one that was written already."""
-ALARM = "operate"
-"""First part of the keys of the alarms that this process raises itself."""
 
 
 class State:
@@ -30,6 +29,7 @@ class State:
         self.context, self.store = context, context.store
         self.name: str = context.config["name"]
         self.holder, self.lease = holder, lease
+        self.notifiers = dict(context.components("notifiers"))
 
     def hold(self) -> bool:
         """Take or renew the right to act; False where another process has it."""
@@ -74,40 +74,33 @@ class State:
                 return dict(before)
         made = self.store.decisions.add(self.name, kind, {"key": key, "text": text, **evidence})
         self.context.say(f"{kind.replace('_', ' ')}: {text}")
-        self.tell("decision", "problem" if kind in ("roll_back", "fail") else "info", f"{self.name}: {text}", evidence)
+        self.tell("problem" if kind in ("roll_back", "fail") else "info", f"{self.name}: {text}", evidence)
         return dict(made)
 
-    def alarm(self, seen: Mapping[str, tuple[str, Mapping[str, Any]]], *, only: str) -> None:
+    def alarm(self, key: str, severity: str | None = None, record: Mapping[str, Any] | None = None) -> None:
         """Raise an alarm of this process, or say that it is over.
 
         Args:
-            seen: its key to severity and record; empty where there is nothing to say any more.
-            only: its key, such as `operate/update`; what others stand is not touched.
+            key: its key, such as `update/failed`; the first part is this one's alone.
+            severity: how bad it is; None where it is over.
+            record: text, cause, action and evidence.
         """
-        others = [row for row in self.live() if row["key"].startswith(f"{ALARM}/") and row["key"] != only]
-        if not seen and not any(row["key"] == only for row in self.live()):
+        if severity is None and not any(row["key"] == key for row in self.live()):
             return
-        kept = {row["key"]: (row["severity"], row["record"]) for row in others}
+        seen = {} if severity is None else {key: (severity, dict(record or {}))}
         moment = datetime.now(UTC)
-        whole = {**kept, **seen}
-        told = self.store.alarms.see(self.name, whole, scope=[ALARM], since=moment, until=moment)
-        for row in (*told["new"], *told["worse"]):
-            self.tell("alarm", row["severity"], f"{self.name}: {row['record']['text']}", row["record"])
-        for row in told["over"]:
-            self.tell("over", "info", f"{self.name}: over: {row['record']['text']}", row["record"])
+        self.store.alarms.see(self.name, seen, scope=[key.partition("/")[0]], since=moment, until=moment)
+        tell_alarms(self.store, self.name, self.notifiers, self.context.say)
 
     def live(self) -> list[dict[str, Any]]:
         """Return the alarms that are not over."""
         return list(self.store.alarms.many(self.name, status=["open", "acknowledged"]))
 
-    def tell(self, kind: Any, severity: Any, title: str, record: Mapping[str, Any]) -> None:
-        """Tell people; a notifier that cannot is named, and nothing else fails."""
-        from mlframe.contracts import Notice
-
+    def tell(self, severity: Any, title: str, record: Mapping[str, Any]) -> None:
+        """Tell people of a decision; a notifier that cannot is named, and nothing else fails."""
         text = "\n".join(f"{key}: {value}" for key, value in record.items() if isinstance(value, str | int | float))
-        notice = Notice(self.name, self.store.holder(self.name), kind, severity, title, text, dict(record))
-        for key, notifier in self.context.components("notifiers"):
-            try:
-                notifier.notify([notice])
-            except MlframeError as error:
-                self.context.say(f"warning: the notifier {key} could not tell: {str(error).splitlines()[0]}")
+        notice = Notice(self.name, self.store.holder(self.name), "decision", severity, title, text, dict(record))
+        for key, notifier in self.notifiers.items():
+            error = send(key, notifier, [notice])
+            if error is not None:
+                self.context.say(f"{key}: could not tell of a decision: {error}")

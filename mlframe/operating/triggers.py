@@ -24,6 +24,7 @@ class Situation:
         now: the moment at which one looks.
         trained: when the champion was trained.
         updated: when the last update ended, whatever came of it; None where there was none since the model began.
+        champion: the version; alarms about another one are no reason. None: all alarms count.
         new_rows: rows that have come since the last update (or since the champion was trained, where there was none);
             None where nobody can tell.
         new_labels: labels that have come since then.
@@ -36,6 +37,7 @@ class Situation:
     now: datetime
     trained: datetime
     updated: datetime | None = None
+    champion: str | None = None
     new_rows: int | None = None
     new_labels: int | None = None
     alarms: Sequence[Mapping[str, Any]] = ()
@@ -189,6 +191,7 @@ class Drift(Trigger):
             and SEVERITIES.index(alarm["severity"]) >= SEVERITIES.index(self.severity)
             and alarm.get("status", "open") == "open"
             and alarm["last"] > situation.last
+            and (alarm.get("record") or {}).get("version") in (None, situation.champion or alarm["record"]["version"])
         ]
         if not found:
             return None
