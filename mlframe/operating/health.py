@@ -113,6 +113,8 @@ def _performance(
     learning = read_manifest(context.store.open_bundle(reference), verify=False)["learning"]
     classes = tuple(learning["classes"])
     shares = [f"p_{name}" for name in classes]
+    if not {"y_pred", *shares} <= set(part.collect_schema().names()):  # nothing is logged yet
+        return None, 0
     truth = pl.col("label").cast(pl.String if classes else pl.Float64, strict=False).alias("y")
     frame = part.select(truth, "y_pred", *shares).collect()
     if classes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -28,6 +29,8 @@ from mlframe.store.operations import LeaseLost
 from mlframe.store.predictions import scan_feedback, scan_predictions
 
 __all__ = ["Operator"]
+
+_LOG = logging.getLogger("mlframe")
 
 
 class Operator:
@@ -56,9 +59,14 @@ class Operator:
         self.context.say(f"operating {self.name}: {self._described()}")
         try:
             while True:
-                acted = self.round()
+                acted = True
                 if self.node["once"]:
+                    self.round()
                     return
+                try:
+                    acted = self.round()
+                except Exception as error:  # a round that fails is no reason to stop watching
+                    self._failed(error)
                 # Whoever acts says so more often than the lease lasts; whoever waits looks as often.
                 until = time.monotonic() + (poll if acted else min(poll, self.state.lease / 4))
                 while (left := until - time.monotonic()) > 0:
@@ -84,6 +92,7 @@ class Operator:
         except LeaseLost as error:
             self.context.say(str(error).splitlines()[0])
             return False
+        self.state.alarm("round/failed")
         return True
 
     def act(self) -> None:
@@ -107,6 +116,14 @@ class Operator:
         fired = self.policy.decide(self.situation(record)) if self.policy.triggers else []
         if fired:
             self._update(fired)
+
+    def _failed(self, error: Exception) -> None:
+        """Say that a round failed; the next one is tried as ever."""
+        _LOG.exception("A round failed")
+        text = f"a round failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        self.context.say(f"warning: {text}; it is tried again in {self.node['poll']}")
+        with suppress(MlframeError):  # a store that cannot be read cannot keep an alarm either
+            self.state.alarm("round/failed", "problem", {"text": text, "action": "look at what operate has written"})
 
     def by_hand(self) -> dict[str, Any]:
         """Update once, now.

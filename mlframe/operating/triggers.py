@@ -191,7 +191,7 @@ class Drift(Trigger):
             and SEVERITIES.index(alarm["severity"]) >= SEVERITIES.index(self.severity)
             and alarm.get("status", "open") == "open"
             and alarm["last"] > situation.last
-            and (alarm.get("record") or {}).get("version") in (None, situation.champion or alarm["record"]["version"])
+            and _about(alarm, situation.champion)
         ]
         if not found:
             return None
@@ -258,6 +258,12 @@ TRIGGERS: Mapping[str, type[Trigger]] = {
     "age": Age,
 }
 """Every trigger by its name in the config."""
+
+
+def _about(alarm: Mapping[str, Any], champion: str | None) -> bool:
+    """Whether an alarm is about the champion; one that names no version is about whoever answers."""
+    version = (alarm.get("record") or {}).get("version")
+    return champion is None or version is None or version == champion
 
 
 def _counted(name: str, what: str, found: int | None, wanted: int) -> Fired | None:
