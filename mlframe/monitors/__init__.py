@@ -8,4 +8,10 @@ from mlframe import Component, hookimpl
 @hookimpl
 def mlframe_monitors() -> list[Component]:
     """Offer the built-in monitors."""
-    return []
+    return [
+        Component(
+            "drift",
+            "mlframe.monitors.drift:DriftMonitor",
+            "Columns and predictions that have moved since training, ranked by what that does to predictions",
+        ),
+    ]
