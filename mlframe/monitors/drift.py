@@ -138,13 +138,15 @@ class DriftMonitor(Monitor):
         ]
         columns.sort(key=lambda item: (-item.impact, -item.moved.effect, item.name))
         prediction = _prediction(read)
-        together, names = self._together(reference, read)
         items = [*columns, *([prediction] if prediction else [])]
-        q_together = self._decide(items, together.p if together else None)
+        self._decide(items, 1.0)
         alarms = self._alarms(reference, window, read, columns, prediction)
-        explained = any(alarm.severity != "info" for alarm in alarms if alarm.column)
-        if together and together.auc >= self.auc and q_together <= self.false_discovery and not explained:
-            alarms.append(_of_all(together, names, q_together))
+        together, names = rest, compared = self._together(reference, read)
+        moved = [item.name for item in columns if item.over]
+        if together and moved and together.auc >= self.auc:
+            rest, compared = self._together(reference, read, without=moved)
+        if rest and rest.auc >= self.auc and (q := self._decide(items, rest.p)) <= self.false_discovery:
+            alarms.append(_of_all(rest, compared, q))
         figures = {
             "drift_share": Interval(sum(item.over for item in columns) / max(1, len(columns))),
             "drift_largest": Interval(max((item.moved.effect for item in columns), default=0.0)),
@@ -164,7 +166,9 @@ class DriftMonitor(Monitor):
 
     # -------------------------------------------------------------------------------------------- decisions
 
-    def _together(self, reference: Reference, read: Read) -> tuple[stats.ToldApart | None, list[str]]:
+    def _together(
+        self, reference: Reference, read: Read, without: Sequence[str] = ()
+    ) -> tuple[stats.ToldApart | None, list[str]]:
         """Ask a classifier to tell the window's rows from the reference's, by the columns that are returned."""
         import polars as pl
 
@@ -172,20 +176,25 @@ class DriftMonitor(Monitor):
         if read.sample is None or not file.is_file():
             return None, []
         before = pl.read_ipc(file.read_bytes())
-        shown = [name for name in before.columns if name not in read.hidden and name in read.sample.columns]
+        left_out = {*read.hidden, *without}
+        shown = [name for name in before.columns if name not in left_out and name in read.sample.columns]
         one, other, names = stats.matrices(before.select(shown), read.sample.select(shown))
         return stats.told_apart(one, other, seed=self.seed), names
 
-    def _decide(self, items: Sequence[_Item], together: float | None) -> float:
-        """Set each item's q-value, over all that is tested, and whether it has moved; return the classifier's q-value."""
+    def _decide(self, items: Sequence[_Item], together: float) -> float:
+        """Set each item's q-value, and whether it has moved; return the classifier's q-value.
+
+        All are one family of tests: without drift, the chance of any alarm stays below `false_discovery`. Items are decided
+        with 1 in the classifier's place, which changes none of them for the worse: it then gets what they have left over.
+        """
         import numpy as np
 
-        p = np.array([item.moved.p for item in items] + ([] if together is None else [together]))
-        q = CORRECTIONS[self.correction](p)
-        for item, value in zip(items, q, strict=False):
+        correct = CORRECTIONS[self.correction]
+        alone = correct(np.array([*(item.moved.p for item in items), 1.0]))
+        for item, value in zip(items, alone, strict=False):
             item.q = float(value)
             item.over = item.moved.effect >= self.effect and item.q <= self.false_discovery
-        return 1.0 if together is None else float(q[-1])
+        return float(correct(np.array([*(item.moved.p for item in items), together]))[-1])
 
     def _severity(self, item: _Item, columns: int) -> Any:
         if item.share is not None and item.share < self.negligible:
@@ -289,7 +298,7 @@ def _of_all(together: stats.ToldApart, names: Sequence[str], q: float) -> Alarm:
         "drift/together",
         "warning",
         f"A classifier tells the window's rows from training rows (ROC AUC {together.auc:.2f}; 0.5 is not at all), most by {told}, "
-        "though no column has moved for itself.",
+        "by columns none of which has moved for itself.",
         {
             "auc": round(together.auc, 4),
             "q": float(f"{q:.4g}"),

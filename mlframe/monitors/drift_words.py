@@ -26,7 +26,9 @@ FACTORS: Mapping[str, float] = {
     "1,000,000": 1e6,
 }
 """Factors between units that are easily mistaken for each other."""
-NEAR = 0.03
+NEAR = {"q5": 0.2, "q50": 0.05, "q95": 0.1}
+"""How near quantiles must come to such a multiple of what they were."""
+FILLED = "Values arrive that were missing: a source was added or mended, or a default is filled in."
 
 
 def text_of(name: str, kind: str, moved: Movement) -> str:
@@ -58,8 +60,6 @@ def cause_of(kind: str, moved: Movement) -> str:
     gone = moved.missing - moved.missed
     if gone >= 0.05:
         return "Values no longer arrive that did: a source, a join or a form has changed."
-    if gone <= -0.05:
-        return "Values arrive that were missing: a source was added or mended, or a default is filled in."
     if kind == "datetime":
         return "Dates lie where none can: a clock, a time zone or the way dates are read has changed."
     if (moved.unseen or 0.0) >= 0.02:
@@ -76,7 +76,9 @@ def cause_of(kind: str, moved: Movement) -> str:
         and before["q50"] is not None
         and now["q50"] is not None
     ):
-        return _cause_of_numbers(before, now)
+        return _cause_of_numbers(before, now, gone)
+    if gone <= -0.05:
+        return FILLED
     if kind == "text" and moved.told.get("words_effect", 0.0) > moved.told.get("length_effect", 0.0):
         return "Other words are used: another topic, language or sender, or texts that are prepared otherwise."
     if kind == "text":
@@ -122,15 +124,17 @@ def _what(kind: str, moved: Movement) -> str:
     return "; ".join(parts) or f"{moved.missing:.1%} missing, {moved.missed:.1%} before"
 
 
-def _cause_of_numbers(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _cause_of_numbers(before: Mapping[str, Any], now: Mapping[str, Any], gone: float) -> str:
     if now["low"] == now["high"] and before["low"] != before["high"]:
         return f"Only one value arrives, {now['low']:g}: a default, or a source that stands still."
     for words, factor in FACTORS.items():
         for times in (factor, 1 / factor):
-            pairs = [(before[q] * times, now[q]) for q in ("q5", "q50", "q95")]
-            if all(a and abs(b / a - 1) <= NEAR for a, b in pairs):
+            pairs = [(before[q] * times, now[q], near) for q, near in NEAR.items()]
+            if all(a and abs(b / a - 1) <= near for a, b, near in pairs):
                 size = "large" if times > 1 else "small"
                 return f"Values are about {words} times as {size} throughout: the unit has changed, or a source's."
+    if gone <= -0.05:
+        return FILLED
     deviation = before["deviation"]
     if deviation > 0:
         moved = (now["mean"] - before["mean"]) / deviation

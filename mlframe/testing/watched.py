@@ -116,8 +116,10 @@ def make_window(
         timed: whether rows have times, as those of a file may not.
         before: records of earlier windows.
     """
-    table = make_table(max(rows, TRAINED), task, seed)  # notes end with the row's number, so equal sizes are equal populations
-    table = table.take(np.sort(np.random.default_rng(seed).choice(len(table), rows, replace=False)))
+    # A table of the reference's size: notes end with the row's number, and longer numbers would be another population.
+    table = make_table(TRAINED, task, seed)
+    drawn = np.random.default_rng(seed).choice(TRAINED, rows, replace=rows > TRAINED)
+    table = table.take(np.sort(drawn))
     frame = table.frame if change is None else change(table.frame)
     names = list(_features(task))
     at = pl.Series(
