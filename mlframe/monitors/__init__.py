@@ -19,4 +19,9 @@ def mlframe_monitors() -> list[Component]:
             "mlframe.monitors.service:ServiceMonitor",
             "Latency, throughput, sizes of requests, cost of 1,000 predictions",
         ),
+        Component(
+            "drift",
+            "mlframe.monitors.drift:DriftMonitor",
+            "Columns and predictions that have moved since training, ranked by what that does to predictions",
+        ),
     ]

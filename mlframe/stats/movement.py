@@ -1,0 +1,234 @@
+"""Compares the sketch of a column now with the reference's: how far it has moved, and whether chance alone does that.
+
+Whether a column has moved is told by an effect that does not grow with the number of rows: the Jensen-Shannon distance of its
+values in about ten groups with even shares, missing values a group of their own, less what chance gives. A shift of a normal
+column by half a standard deviation is about 0.2, by a quarter 0.1. The p-value says only whether it can be chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mlframe.stats.drift import chi_squared, jensen_shannon, smirnov_p, stability_index
+from mlframe.stats.sketches import Names, Numbers, Presence, Sketch
+from mlframe.stats.texts import Texts
+
+__all__ = ["Movement", "groups", "movement"]
+
+Array = npt.NDArray[Any]
+
+SHARES = 10
+"""Groups of a column of numbers between the reference's extremes."""
+SHOWN_NAMES = 50
+RARE = 0.005
+"""Names with a smaller share of the reference are compared together."""
+EXPECTED = 5.0
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How far a column has moved.
+
+    Args:
+        effect: Jensen-Shannon distance of the groups (base 2, 0 to 1), less what chance gives.
+        p: p-value of the same population, of all tests that fit the kind together.
+        stability: population stability index of the groups.
+        jensen_shannon: the distance as it is, chance included.
+        chi_squared: Pearson's statistic of the groups.
+        chi_squared_p: its p-value.
+        missing: share of missing values now.
+        missed: share in the reference.
+        kolmogorov_smirnov: numbers: largest distance of the distribution functions, at the least.
+        kolmogorov_smirnov_high: the most that it can be.
+        kolmogorov_smirnov_p: its p-value.
+        wasserstein: numbers: mean distance by which values moved, in their unit.
+        wasserstein_error: most by which that can be wrong.
+        unseen: names: share of rows with a name that the reference has never seen; None where it cannot tell.
+        told: what words are made of: quantiles, means, names; plain JSON values.
+    """
+
+    effect: float
+    p: float
+    stability: float
+    jensen_shannon: float
+    chi_squared: float
+    chi_squared_p: float
+    missing: float
+    missed: float
+    kolmogorov_smirnov: float | None = None
+    kolmogorov_smirnov_high: float | None = None
+    kolmogorov_smirnov_p: float | None = None
+    wasserstein: float | None = None
+    wasserstein_error: float | None = None
+    unseen: float | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
+def movement(before: Sketch, now: Sketch) -> Movement:
+    """Compare two sketches of a column.
+
+    Args:
+        before: of the reference.
+        now: of later rows, made like it.
+
+    Raises:
+        ValueError: they are not on one grid.
+    """
+    if isinstance(before, Texts) and isinstance(now, Texts):
+        return _texts(before, now)
+    if isinstance(before, Numbers) and isinstance(now, Numbers):
+        return _numbers(before, now)
+    if isinstance(before, Names) and isinstance(now, Names):
+        return _names(before, now)
+    if isinstance(before, Presence) and isinstance(now, Presence):
+        return _of_groups(before, now)
+    raise ValueError(f"a sketch of {type(before).__name__} is not compared with one of {type(now).__name__}")
+
+
+def groups(before: Sketch, now: Sketch) -> tuple[Array, Array]:
+    """Return the counts of both in the same groups, missing values last.
+
+    Raises:
+        ValueError: they are not on one grid.
+    """
+    if isinstance(before, Texts) and isinstance(now, Texts):
+        return groups(before.length, now.length)
+    if isinstance(before, Numbers) and isinstance(now, Numbers):
+        if not np.array_equal(before.grid, now.grid):
+            raise ValueError("sketches of two grids are not compared")
+        ends = np.cumsum(before.counts)
+        total = int(ends[-1])
+        middle = (ends - before.counts / 2) / max(1, total)
+        place = np.minimum((middle * SHARES).astype(np.intp), SHARES - 1)
+        place[0], place[-1] = SHARES, SHARES + 1  # beyond all that the reference has seen
+        counts = [np.bincount(place, weights=part.counts, minlength=SHARES + 2) for part in (before, now)]
+    elif isinstance(before, Names) and isinstance(now, Names):
+        if before.names != now.names:
+            raise ValueError("sketches that list other names are not compared")
+        common = (before.counts >= RARE * max(1, before.known)) & (np.arange(len(before.counts)) < SHOWN_NAMES)
+        counts = []
+        for part in (before, now):
+            rare = part.counts[~common].sum()
+            # Where the reference lists all its names, the others are unseen; else they are as good as rare.
+            tail = [rare, part.other] if not before.other else [rare + part.other]
+            counts.append(np.concatenate([part.counts[common], tail]).astype(np.float64))
+    elif isinstance(before, Presence) and isinstance(now, Presence):
+        counts = [np.array([part.rows - part.missing], dtype=np.float64) for part in (before, now)]
+    else:
+        raise ValueError(f"a sketch of {type(before).__name__} is not compared with one of {type(now).__name__}")
+    first, second = (np.append(part, given.missing) for part, given in zip(counts, (before, now), strict=True))
+    return first, second
+
+
+def _of_groups(before: Sketch, now: Sketch, p: float | None = None, **more: Any) -> Movement:
+    """Compare the groups; `p` is another test's, of which the better counts, at the price of two."""
+    first, second = groups(before, now)
+    tested = chi_squared(first, second, least=EXPECTED)
+    return Movement(
+        effect=jensen_shannon(first, second, corrected=True),
+        p=tested.p if p is None else min(1.0, 2 * min(p, tested.p)),
+        stability=stability_index(first, second),
+        jensen_shannon=jensen_shannon(first, second),
+        chi_squared=tested.statistic,
+        chi_squared_p=tested.p,
+        missing=now.missing / max(1, now.rows),
+        missed=before.missing / max(1, before.rows),
+        **more,
+    )
+
+
+def _numbers(before: Numbers, now: Numbers) -> Movement:
+    told: dict[str, Any] = {}
+    for name, part in (("before", before), ("now", now)):
+        told[name] = {"mean": part.mean, "deviation": part.deviation, "low": part.low, "high": part.high}
+        told[name] |= {f"q{round(100 * share)}": part.quantile(share) for share in (0.05, 0.5, 0.95)}
+    if not before.known or not now.known:
+        return _of_groups(before, now, told=told)
+    below, under = (np.cumsum(part.counts) / part.known for part in (before, now))
+    apart = np.abs(below - under)[:-1]
+    least = float(apart.max(initial=0.0))
+    p = smirnov_p(least, before.known, now.known)
+    # Between two values of the grid each function lies between its ends, so the distance cannot pass these.
+    starts = [np.concatenate([[0.0], part[1:-1:2]]) for part in (below, under)]
+    ends = [part[::2] for part in (below, under)]
+    most = float(np.maximum(ends[0] - starts[1], ends[1] - starts[0]).max())
+    moved, error = _wasserstein(before, now, below, under)
+    return _of_groups(
+        before,
+        now,
+        p,
+        kolmogorov_smirnov=least,
+        kolmogorov_smirnov_high=max(least, most),
+        kolmogorov_smirnov_p=p,
+        wasserstein=moved,
+        wasserstein_error=error,
+        told=told,
+    )
+
+
+def _wasserstein(before: Numbers, now: Numbers, below: Array, under: Array) -> tuple[float | None, float | None]:
+    """Return the area between the distribution functions, straight between two values, and its largest error."""
+    lows = [value for value in (before.low, now.low) if value is not None]
+    highs = [value for value in (before.high, now.high) if value is not None]
+    if before.infinite or now.infinite or not lows or not highs:
+        return None, None
+    points = np.concatenate([[min(lows)], before.grid, [max(highs)]])
+    with np.errstate(over="ignore", invalid="ignore"):
+        widths = np.maximum(0.0, np.diff(points))
+        start = (np.concatenate([[0.0], below[1:-1:2]])) - (np.concatenate([[0.0], under[1:-1:2]]))
+        end = below[::2] - under[::2]
+        both = np.abs(start) + np.abs(end)
+        crossing = np.where(both > 0, (start**2 + end**2) / np.where(both > 0, both, 1.0), 0.0)
+        area = widths * np.where(start * end >= 0, both, crossing) / 2
+        error = widths * (before.counts[::2] / before.known + now.counts[::2] / now.known) / 2
+        found = float(area.sum()), float(error.sum())
+    return found if np.isfinite(found).all() else (None, None)
+
+
+def _names(before: Names, now: Names) -> Movement:
+    shares = [part.counts / max(1, part.known) for part in (before, now)]
+    change = shares[1] - shares[0]
+    order = np.argsort(-np.abs(change), kind="stable")[:5]
+    told = {
+        "changed": [
+            {"name": before.names[k], "before": float(shares[0][k]), "now": float(shares[1][k])}
+            for k in order
+            if change[k]
+        ],
+        "new": {name: rows / now.known for name, rows in now.new.items()} if now.known else {},
+    }
+    unseen = None if before.other else now.other / max(1, now.known)
+    return _of_groups(before, now, unseen=unseen, told=told)
+
+
+def _texts(before: Texts, now: Texts) -> Movement:
+    """Compare lengths, and each bucket of words; the larger effect counts, and the better test at the price of two."""
+    from scipy.special import chdtrc
+
+    length = _numbers(before.length, now.length)
+    told: dict[str, Any] = {"length": length.told, "length_effect": length.effect, "words_effect": 0.0}
+    effect, p = length.effect, length.p
+    if before.read and now.read:
+        counts = np.stack([before.words, now.words])
+        reads = np.array([before.read, now.read], dtype=np.float64)
+        pooled = counts.sum(axis=0) / reads.sum()
+        spread = pooled * (1 - pooled) * (1 / reads).sum()
+        gap = counts[1] / reads[1] - counts[0] / reads[0]
+        # Of so rare a bucket the statistic has no such distribution.
+        tested = (np.minimum(pooled, 1 - pooled) * reads.min() >= EXPECTED) & (spread > 0)
+        if tested.any():
+            statistic = gap[tested] ** 2 / spread[tested]
+            apart = max(
+                jensen_shannon(np.array([reads[0] - a, a]), np.array([reads[1] - b, b]))
+                for a, b in counts[:, tested].T[np.argsort(-statistic, kind="stable")[:5]]
+            )
+            chance = 2 * np.log(max(2, int(tested.sum()))) * (1 / reads).sum() / (8 * np.log(2))
+            told["words_effect"] = words = float(np.sqrt(max(0.0, apart**2 - chance)))
+            words_p = min(1.0, float(chdtrc(1, statistic.max())) * int(tested.sum()))
+            effect, p = max(effect, words), min(1.0, 2 * min(p, words_p))
+    return Movement(**{**length.__dict__, "effect": effect, "p": p, "told": told})
