@@ -280,7 +280,9 @@ def training_words(context: Any, policy: Policy, update: Mapping[str, Any]) -> l
     source, splitter = context.config["data"]["source"], context.config["splitter"]
     words, added = [], set()
     for word in child_words(context, task="train"):
-        if _key(word).startswith(("data/source", "data.source")):
+        if _key(word).startswith("data.source.") and word.startswith("~"):
+            words.append(word)  # gone before, gone now
+        elif _key(word).startswith(("data/source", "data.source")):
             added |= {_key(word).removeprefix("data.source.")} if word.startswith("+") else set()
         elif not _key(word).startswith("splitter") and _key(word) != "level":
             words.append(word)
