@@ -65,6 +65,9 @@ def validate(
     if steps.get("monitor") is not None and not raw.get("data"):
         hint = f"pick the data that the model learned from; the goal comes with it: {', '.join(group_options('data'))}"
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
+    if (steps.get("operate") is not None or steps.get("update") is not None) and not pick(raw, "data.source"):
+        hint = f"updates learn from it; pick data=…: {', '.join(group_options('data'))}, or your own, as for train"
+        return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     if steps.get("predict") is not None and not raw.get("data"):
         hint = (
             f"pick the data that the model learned from; its schema checks the rows: {', '.join(group_options('data'))}"

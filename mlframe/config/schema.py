@@ -77,6 +77,8 @@ class Fit:
     stop_rounds: int = 50
     calibration: str = "none"
     threshold: Any = "none"
+    warm: str | None = None
+    warm_by: str = "continue"
 
 
 @dataclass
@@ -199,6 +201,7 @@ CHOICES = {
     "cache": CACHE_MODES,
     "fit.refit": ("full", "folds", "auto"),
     "fit.early_stopping": ("auto", "none", "required"),
+    "fit.warm_by": ("continue", "leaves"),
     "fit.calibration": ("none", "sigmoid", "isotonic"),
     "monitor.rows": ("log", "source"),
     "goal.task": ("binary", "multiclass", "regression"),

@@ -63,8 +63,26 @@ def check_update(plugins: Plugins, config: Mapping[str, Any], *, components: boo
     acts = {"operate", "update"} & {
         name for name, options in (pick(config, "task.steps") or {}).items() if options is not None
     }
+    if acts and node["rows"] == "feedback":
+        yield from _check_logged(config)
     if acts and node["how"] == "warm" and components:
         yield from _check_warm(plugins, config)
+
+
+def _check_logged(config: Mapping[str, Any]) -> Iterator[MlframeError]:
+    """Find columns whose values the server does not keep, so that nothing can be learned from its log."""
+    columns = (config.get("data") or {}).get("columns") or {}
+    private = sorted(
+        name
+        for name, column in columns.items()
+        if "pii" in (column.get("tags") or []) and column.get("role", "feature") == "feature"
+    )
+    if private:
+        hint = "set update.rows=data and add labelled rows to the data's source; or take the tag pii away"
+        what = (
+            f"Values of columns tagged pii are hashed in the server's log: nothing is learned from {', '.join(private)}"
+        )
+        yield ConfigError(what, value="feedback", where="update.rows", hint=hint)
 
 
 def _check_warm(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[MlframeError]:

@@ -55,7 +55,7 @@ class Register(Step):
             bundle, trained = Path(folder, "bundle"), Path(folder, TRAINED_ROWS)
             bundle.mkdir()
             write_bundle(bundle, context, figures, **inputs)
-            write_trained_rows(trained, **inputs)
+            write_trained_rows(trained, known_rows(context), **inputs)
             version = context.store.register(
                 name,
                 bundle,
@@ -91,7 +91,16 @@ class Register(Step):
         context.say(f"{version} is the champion now")
 
 
-def write_trained_rows(path: Path, **inputs: Any) -> None:
+def known_rows(context: Any) -> Any:
+    """Return the digests of the rows that a model had learned before it learned on (`fit.warm`), None for a new one."""
+    warm = context.config["fit"]["warm"]
+    if not warm:
+        return None
+    path = context.store.beside(warm).get(TRAINED_ROWS)
+    return None if path is None else np.load(path, allow_pickle=False)
+
+
+def write_trained_rows(path: Path, known: Any = None, **inputs: Any) -> None:
     """Write a digest of each development row, by which the gate tells rows that a champion has learned from.
 
     No prediction needs it, its size is that of the data, and it tells whoever has it whether a given row was among the
@@ -99,7 +108,8 @@ def write_trained_rows(path: Path, **inputs: Any) -> None:
     """
     table: Table = inputs["labelled"]
     rows = table.frame[unpack(inputs["split"]).development]
-    np.save(path, row_digests(rows, inputs["pipeline"].inputs), allow_pickle=False)
+    digests = row_digests(rows, inputs["pipeline"].inputs)
+    np.save(path, digests if known is None else np.union1d(known, digests), allow_pickle=False)
 
 
 def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **inputs: Any) -> None:
