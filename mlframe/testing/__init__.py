@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mlframe.testing.suite_featurizer import FeaturizerSuite
     from mlframe.testing.suite_labeler import LabelerSuite
     from mlframe.testing.suite_model import ModelSuite
+    from mlframe.testing.suite_notifier import NotifierSuite, make_notice
     from mlframe.testing.suite_reporter import ReporterSuite
     from mlframe.testing.suite_source import SourceSuite
     from mlframe.testing.suite_splitter import SplitterSuite
@@ -52,6 +53,7 @@ __all__ = [
     "FeaturizerSuite",
     "LabelerSuite",
     "ModelSuite",
+    "NotifierSuite",
     "RecordingTracker",
     "ReporterSuite",
     "SourceSuite",
@@ -61,6 +63,7 @@ __all__ = [
     "ValidatorSuite",
     "make_deployment",
     "make_judged",
+    "make_notice",
     "make_predictions",
     "make_report_input",
     "make_run",
@@ -72,6 +75,7 @@ _HOMES = {
     "CliResult": "plugin",
     "RecordingTracker": "recording",
     **{name: "data" for name in __all__ if name.startswith("make_")},
+    "make_notice": "suite_notifier",
     **{name: f"suite_{name.removesuffix('Suite').lower()}" for name in __all__ if name.endswith("Suite")},
 }
 
