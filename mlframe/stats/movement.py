@@ -28,6 +28,9 @@ SHOWN_NAMES = 50
 RARE = 0.005
 """Names with a smaller share of the reference are compared together."""
 EXPECTED = 5.0
+"""Least expected count of a group for which the chi-squared test holds."""
+TOLD_ERROR = 0.1
+"""Quantiles whose rank may be wrong by more are not told."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,9 @@ def _numbers(before: Numbers, now: Numbers) -> Movement:
     told: dict[str, Any] = {}
     for name, part in (("before", before), ("now", now)):
         told[name] = {"mean": part.mean, "deviation": part.deviation, "low": part.low, "high": part.high}
-        told[name] |= {f"q{round(100 * share)}": part.quantile(share) for share in (0.05, 0.5, 0.95)}
+        # Where many values lie beyond the grid, or in one of its gaps, nobody knows where in there.
+        known = part.error <= TOLD_ERROR
+        told[name] |= {f"q{round(100 * share)}": part.quantile(share) if known else None for share in (0.05, 0.5, 0.95)}
     if not before.known or not now.known:
         return _of_groups(before, now, told=told)
     below, under = (np.cumsum(part.counts) / part.known for part in (before, now))

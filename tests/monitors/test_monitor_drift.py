@@ -49,7 +49,7 @@ def test_a_column_that_moved_is_told_with_numbers_cause_and_action(reference):
     assert alarm.severity == "problem"
     assert re.search(r"median (69|70)", alarm.text)
     assert "predictions depend on it by 60%" in alarm.text
-    assert "higher by 1.0 standard deviations" in alarm.cause
+    assert "higher by 1.1 standard deviations" in alarm.cause
     assert alarm.action
     assert alarm.evidence["q"] < 1e-6
     assert alarm.evidence["rank"] == 1
