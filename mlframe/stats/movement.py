@@ -23,7 +23,9 @@ __all__ = ["Movement", "groups", "movement"]
 Array = npt.NDArray[Any]
 
 SHARES = 10
-"""Groups of a column of numbers between the reference's extremes."""
+"""Groups of a column of numbers between the reference's extremes, where it has the rows."""
+LEAST_ROWS = 50
+"""Rows of the reference that a group has at least."""
 SHOWN_NAMES = 50
 RARE = 0.005
 """Names with a smaller share of the reference are compared together."""
@@ -107,18 +109,31 @@ def groups(before: Sketch, now: Sketch) -> tuple[Array, Array]:
         ends = np.cumsum(before.counts)
         total = int(ends[-1])
         middle = (ends - before.counts / 2) / max(1, total)
-        place = np.minimum((middle * SHARES).astype(np.intp), SHARES - 1)
-        place[0], place[-1] = SHARES, SHARES + 1  # beyond all that the reference has seen
+        # Groups are cut by the reference: of few rows, their ends are too uncertain for the chi-squared test.
+        shares = min(SHARES, max(2, total // LEAST_ROWS))
+        place = 1 + np.minimum((middle * shares).astype(np.intp), shares - 1)
+        place[0], place[-1] = 0, SHARES + 1  # beyond all that the reference has seen
         counts = [np.bincount(place, weights=part.counts, minlength=SHARES + 2) for part in (before, now)]
+        # Nothing of the reference lies beyond its own extremes, but a further row would: as often as one of its rows
+        # lies beyond all the others.
+        for group, cell in ((0, 1), (SHARES + 1, -2)):
+            if len(before.grid) > 1 and before.counts[cell] == 1:
+                counts[0][group] += 1
+                counts[0][place[cell]] -= 1
     elif isinstance(before, Names) and isinstance(now, Names):
         if before.names != now.names:
             raise ValueError("sketches that list other names are not compared")
         common = (before.counts >= RARE * max(1, before.known)) & (np.arange(len(before.counts)) < SHOWN_NAMES)
         counts = []
         for part in (before, now):
-            rare = part.counts[~common].sum()
-            # Where the reference lists all its names, the others are unseen; else they are as good as rare.
-            tail = [rare, part.other] if not before.other else [rare + part.other]
+            rare, unseen = int(part.counts[~common].sum()), part.other
+            if part is before and not before.other:
+                # No name of the reference is unseen to it, but a further row's would be: as often as one of its rows
+                # has a name that no other has (Good 1953).
+                unseen = int((before.counts == 1)[~common].sum())
+                rare -= unseen
+            # Where the reference lists not all its names, others are as good as rare.
+            tail = [rare + unseen] if before.other else [rare, unseen]
             counts.append(np.concatenate([part.counts[common], tail]).astype(np.float64))
     elif isinstance(before, Presence) and isinstance(now, Presence):
         counts = [np.array([part.rows - part.missing], dtype=np.float64) for part in (before, now)]
@@ -131,7 +146,8 @@ def groups(before: Sketch, now: Sketch) -> tuple[Array, Array]:
 def _of_groups(before: Sketch, now: Sketch, p: float | None = None, **more: Any) -> Movement:
     """Compare the groups; `p` is another test's, of which the better counts, at the price of two."""
     first, second = groups(before, now)
-    tested = chi_squared(first, second, least=EXPECTED)
+    ends_joined = _joined(first, second) if isinstance(before, Numbers) else (first, second)
+    tested = chi_squared(*ends_joined, least=EXPECTED)
     return Movement(
         effect=jensen_shannon(first, second, corrected=True),
         p=tested.p if p is None else min(1.0, 2 * min(p, tested.p)),
@@ -143,6 +159,22 @@ def _of_groups(before: Sketch, now: Sketch, p: float | None = None, **more: Any)
         missed=before.missing / max(1, before.rows),
         **more,
     )
+
+
+def _joined(first: Array, second: Array) -> tuple[Array, Array]:
+    """Join the groups beyond the reference's extremes with their neighbours, where they are too small for a test.
+
+    How much lies beyond an extreme varies more than counts of a group that was fixed beforehand.
+    """
+    pair = np.stack([first, second])
+    share = pair.sum(axis=1).min() / max(1.0, float(pair.sum()))
+    for end, inner in ((0, range(1, SHARES + 1)), (SHARES + 1, range(SHARES, 0, -1))):
+        if pair[:, end].sum() * share < EXPECTED:
+            neighbour = next((k for k in inner if pair[:, k].any()), None)
+            if neighbour is not None:
+                pair[:, neighbour] += pair[:, end]
+                pair[:, end] = 0
+    return pair[0], pair[1]
 
 
 def _numbers(before: Numbers, now: Numbers) -> Movement:
