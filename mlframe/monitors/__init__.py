@@ -14,4 +14,14 @@ def mlframe_monitors() -> list[Component]:
             "mlframe.monitors.drift:DriftMonitor",
             "Columns and predictions that have moved since training, ranked by what that does to predictions",
         ),
+        Component(
+            "quality",
+            "mlframe.monitors.quality:QualityMonitor",
+            "Broken rules, missing and unseen values, freshness, volume, duplicates, clocks, contradicting labels",
+        ),
+        Component(
+            "service",
+            "mlframe.monitors.service:ServiceMonitor",
+            "Latency, throughput, sizes of requests, cost of 1,000 predictions",
+        ),
     ]

@@ -8,4 +8,6 @@ from mlframe import Component, hookimpl
 @hookimpl
 def mlframe_notifiers() -> list[Component]:
     """Offer the built-in notifiers."""
-    return []
+    return [
+        Component("log", "mlframe.notifiers.log:LogNotifier", "Lines in Python's log, or JSON lines in a file"),
+    ]
