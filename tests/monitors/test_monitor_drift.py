@@ -73,6 +73,13 @@ def test_noise_in_a_hundred_rows_is_no_alarm(reference):
     assert len(alarmed) <= 1
 
 
+def test_a_handful_of_rows_says_nothing(reference):
+    found = observe(reference, make_window(rows=49, change=shifted(500)))
+    assert (keys(found), dict(found.figures)) == ([], {})
+    assert "not told of 49 rows: 50 or more are wanted" in found.notes[0]
+    assert "drift/column/amount" in keys(observe(reference, make_window(rows=50, change=shifted(500))))
+
+
 def test_the_beginning_is_found_within_the_window(reference):
     def later(frame):
         half = pl.int_range(pl.len()) >= pl.len() // 2
