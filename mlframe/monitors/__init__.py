@@ -10,6 +10,11 @@ def mlframe_monitors() -> list[Component]:
     """Offer the built-in monitors."""
     return [
         Component(
+            "drift",
+            "mlframe.monitors.drift:DriftMonitor",
+            "Columns and predictions that have moved since training, ranked by what that does to predictions",
+        ),
+        Component(
             "quality",
             "mlframe.monitors.quality:QualityMonitor",
             "Broken rules, missing and unseen values, freshness, volume, duplicates, clocks, contradicting labels",
