@@ -11,9 +11,11 @@ import asyncio
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from mlframe.serving.messages import Reply, Request
@@ -46,7 +48,7 @@ HELP = {
     "mlframe_monitor_rows": ("gauge", "Predictions in the newest window of a version."),
     "mlframe_monitor_window_end_seconds": ("gauge", "End of the newest window, seconds since 1970."),
     "mlframe_monitor_looked_seconds": ("gauge", "When a monitor last looked, seconds since 1970."),
-    "mlframe_alarms": ("gauge", "Alarms that are not over, by severity and whether somebody acknowledged them."),
+    "mlframe_alarms": ("gauge", "Alarms that are not over, by monitor, severity and status."),
     "mlframe_decision_seconds": ("gauge", "When a decision of a kind was last made, seconds since 1970."),
 }
 
@@ -171,13 +173,24 @@ def text(look: Look) -> bytes:
         observed = max(window["observed"] for window in look.windows)
         values["mlframe_monitor_looked_seconds"].append(((), observed.timestamp()))
     if look.up:
-        for severity in SEVERITIES:
-            for status in LIVE:
-                count = sum(alarm["severity"] == severity and alarm["status"] == status for alarm in look.alarms)
-                values["mlframe_alarms"].append(((("severity", severity), ("status", status)), count))
+        counts = Counter((_monitor(alarm), alarm["severity"], alarm["status"]) for alarm in look.alarms)
+        for key in product(_monitors(look), SEVERITIES, LIVE):
+            named = tuple(zip(("monitor", "severity", "status"), key, strict=True))
+            values["mlframe_alarms"].append((named, counts[key]))
     for kind, when in sorted(look.decisions.items()):
         values["mlframe_decision_seconds"].append(((("kind", kind),), when.timestamp()))
     return "".join(_written(values)).encode()
+
+
+def _monitor(alarm: Mapping[str, Any]) -> str:
+    return str(alarm["key"]).partition("/")[0]
+
+
+def _monitors(look: Look) -> list[str]:
+    """Return the monitors that are known of: each gets a count, also where it is 0, so that a rise can be told."""
+    entries = [entry for window in look.windows for entry in (window["record"].get("figures") or {}).values()]
+    named = {str(entry["monitor"]) for entry in entries if entry.get("monitor")}
+    return sorted(named | {_monitor(alarm) for alarm in look.alarms})
 
 
 def _written(values: Mapping[str, Sequence[tuple[Labels, float]]]) -> Iterable[str]:

@@ -42,6 +42,7 @@ def test_the_newest_window_and_the_live_alarms_are_exported(store):
     assert found['mlframe_monitor_rows{version="made/1"}'] == 1217
     assert found["mlframe_monitor_window_end_seconds"] == (START + 18 * DAY).timestamp()
     assert found["mlframe_monitor_up"] == 1
+    assert found['mlframe_alarms{monitor="quality",severity="problem",status="open"}'] == 0
     alarms = {key: value for key, value in found.items() if key.startswith("mlframe_alarms") and value}
     assert len(alarms) == 2
     assert sum(value for key, value in alarms.items() if "acknowledged" in key) == 1
@@ -151,7 +152,7 @@ def test_a_server_shows_what_monitors_saw(trained_version: Deployment, tmp_path)
         assert b'href="monitor"' in page
         until(
             lambda: (
-                b'mlframe_alarms{severity="problem",status="open"} 1'
+                b'mlframe_alarms{monitor="drift",severity="problem",status="open"} 1'
                 in running.send("GET", "/metrics", x_api_key=key)[1]
             ),
             "the metrics say so",
