@@ -28,6 +28,7 @@ COMMANDS = (
     "promote",
     "rollback",
     "history",
+    "decisions",
     "export",
     "import",
     "gc",
@@ -36,6 +37,7 @@ COMMANDS = (
     "measures",
     "keys",
     "predictions",
+    "alarms",
     "new-plugin",
     "doctor",
 )

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from mlframe.contracts import Adapter, Features, Stop, Told
+from mlframe.errors import DataError
 from mlframe.models import lgbm_fast, lgbm_saved
 
 if TYPE_CHECKING:
@@ -84,6 +85,39 @@ class LgbmAdapter(Adapter):
     def with_rounds(self, estimator: Any, rounds: int) -> Any:
         """Return an unfitted copy that trains exactly so many rounds."""
         return clone(estimator).set_params(n_estimators=rounds)
+
+    def learn_on(
+        self,
+        estimator: Any,
+        fitted: Any,
+        features: Features,
+        target: Array,
+        *,
+        weight: Array | None = None,
+        rounds: int | None = None,
+        leaves: bool = False,
+    ) -> Any:
+        """Return the fitted model with more trees that new rows have taught, or with leaves that they have moved.
+
+        https://lightgbm.readthedocs.io/en/stable/Parameters.html#input_model, and `Booster.refit`, which keeps the trees.
+
+        Raises:
+            DataError: the new rows lack a class.
+        """
+        codes = getattr(fitted, "classes_", None)
+        if codes is not None and len(np.unique(target)) < len(codes):
+            hint = "wait for more rows, or set update.how=scratch"
+            raise DataError("The new rows lack a class, so that the model cannot learn on from them", hint=hint)
+        if leaves:
+            given = {} if weight is None else {"weight": weight}
+            booster = fitted.booster_.refit(features.matrix, np.asarray(target, dtype=np.float64), **given)
+            if codes is None:
+                return lgbm_saved.LgbmRegressor(booster, estimator.n_jobs)
+            return lgbm_saved.LgbmClassifier(booster, estimator.n_jobs, [int(code) for code in codes])
+        more = clone(estimator).set_params(n_estimators=rounds or estimator.n_estimators)
+        options: dict[str, Any] = {"categorical_feature": list(features.categorical)} if features.categorical else {}
+        more.fit(features.matrix, target, sample_weight=weight, init_model=fitted.booster_, **options)
+        return more
 
     def gain(self, estimator: Any) -> Array:
         """Return the sum of each feature's gains, shape (features,)."""
