@@ -112,7 +112,18 @@ def made_reference(rows: pl.DataFrame, said: pl.DataFrame, columns: Sequence[dic
     drawn = rows[np.random.default_rng(0).choice(len(rows), min(1000, len(rows)), replace=False)]
     stats.comparable(drawn, columns).write_ipc(folder / "sample.arrow")
     return Reference(
-        "x/1", folder, SINCE, "binary", ("no", "yes"), "yes", columns, baseline, {}, {}, {"metric": "roc_auc"}
+        "x/1",
+        folder,
+        SINCE,
+        "binary",
+        ("no", "yes"),
+        "yes",
+        columns,
+        baseline,
+        {},
+        {},
+        {"metric": "roc_auc"},
+        beside={"sample.arrow": folder / "sample.arrow"},
     )
 
 
