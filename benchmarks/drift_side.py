@@ -24,14 +24,14 @@ def mlframe(reference: str, window: str) -> dict:
     learned = time.perf_counter() - began
     del before
     now = pl.read_parquet(window)
-    began = time.perf_counter()
-    found = {
-        name: stats.movement(known, stats.sketch(now[name], "numeric", like=known)) for name, known in base.items()
-    }
-    seconds = time.perf_counter() - began
+    began, worked = time.perf_counter(), time.process_time()
+    found = {}
+    for name, known in base.items():
+        found[name] = stats.movement(known, stats.sketch(now[name], "numeric", like=known))
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
     q = stats.benjamini_yekutieli(pl.Series([item.p for item in found.values()]).to_numpy())
     over = [name for (name, item), value in zip(found.items(), q, strict=True) if item.effect >= 0.1 and value <= 0.05]
-    return {"seconds": seconds, "learned": learned, "moved": over}
+    return {"seconds": seconds, "worked": worked, "learned": learned, "moved": over}
 
 
 def exact(reference: str, window: str) -> dict:
@@ -41,12 +41,13 @@ def exact(reference: str, window: str) -> dict:
     from mlframe import stats
 
     before, now = pl.read_parquet(reference), pl.read_parquet(window)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     for name in before.columns:
         one, other = before[name].to_numpy(), now[name].to_numpy()
         stats.kolmogorov_smirnov(one, other)
         stats.wasserstein(one, other)
-    return {"seconds": time.perf_counter() - began, "learned": None, "moved": []}
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
+    return {"seconds": seconds, "worked": worked, "learned": None, "moved": []}
 
 
 def evidently(reference: str, window: str) -> dict:
@@ -56,31 +57,36 @@ def evidently(reference: str, window: str) -> dict:
     from evidently.presets import DataDriftPreset
 
     before, now = pd.read_parquet(reference), pd.read_parquet(window)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     made = Report([DataDriftPreset()]).run(now, before)
     said = made.dict()
-    seconds = time.perf_counter() - began
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
     values = {metric["metric_name"]: metric["value"] for metric in said["metrics"]}
     counted = next(value for name, value in values.items() if name.startswith("DriftedColumnsCount"))
-    return {"seconds": seconds, "learned": None, "moved": [f"{counted['count']:.0f} columns"]}
+    return {"seconds": seconds, "worked": worked, "learned": None, "moved": [f"{counted['count']:.0f} columns"]}
 
 
 def nannyml(reference: str, window: str) -> dict:
-    """Run the univariate calculator with its default (Jensen-Shannon), the window as one chunk."""
+    """Run the univariate calculator as it comes: Jensen-Shannon, ten chunks."""
     import nannyml as nml
     import pandas as pd
 
     before, now = pd.read_parquet(reference), pd.read_parquet(window)
     began = time.perf_counter()
-    calculator = nml.UnivariateDriftCalculator(column_names=list(before.columns), chunk_number=1)
+    calculator = nml.UnivariateDriftCalculator(column_names=list(before.columns))
     calculator.fit(before)
     learned = time.perf_counter() - began
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     found = calculator.calculate(now).to_df()
-    seconds = time.perf_counter() - began
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
     alerts = found.loc[:, found.columns.get_level_values(-1) == "alert"]
     last = alerts.iloc[-1]
-    return {"seconds": seconds, "learned": learned, "moved": [name[0] for name, value in last.items() if value]}
+    return {
+        "seconds": seconds,
+        "worked": worked,
+        "learned": learned,
+        "moved": [name[0] for name, value in last.items() if value],
+    }
 
 
 if __name__ == "__main__":
