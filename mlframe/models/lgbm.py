@@ -67,7 +67,7 @@ class LgbmAdapter(Adapter):
         return lgbm_saved.load(data)
 
     def fast(self, estimator: Any) -> Callable[[Matrix], Array]:
-        """Return the booster's own predict on one thread, and bit masks for more than a few dense rows."""
+        """Return the booster's own predict without what is around it, and bit masks for more than a few dense rows."""
         return lgbm_fast.predictor(estimator, self.rounds(estimator))
 
     def with_rounds(self, estimator: Any, rounds: int) -> Any:

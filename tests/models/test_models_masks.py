@@ -161,3 +161,10 @@ def test_scikit_learns_large_trees_have_no_fast_way():
     moved = HistGradientBoostingRegressor(max_iter=2).fit(matrix, target)
     del moved._predictors
     assert boosting_fast.predictor(moved) is None
+
+
+def test_many_rows_are_scored_in_blocks():
+    made = masks_of([chain(9), chain(5)], 2)
+    matrix = np.linspace(-12.0, 3.0, 2 * masks.BLOCK + 7)[:, None]
+    one_by_one = np.concatenate([made.scores(row[None]) for row in matrix])
+    np.testing.assert_array_equal(made.scores(matrix), one_by_one)
