@@ -51,7 +51,7 @@ class Answer:
     """A box that stands out: one word with a mark, a sentence, a number, and notes.
 
     Args:
-        kind: good | bad | none.
+        kind: good | warn | bad | none.
         word: the answer in a word or two.
         text: the answer in a sentence.
         big: a figure in large letters, empty for none.
@@ -280,7 +280,7 @@ def _points(block: Points) -> Markup:
 
 
 def _answer(block: Answer) -> Markup:
-    marks = {"good": "✓", "bad": "✗"}
+    marks = {"good": "✓", "warn": "!", "bad": "✗"}
     parts = [
         Markup('<p><span class="badge">{} {}</span></p><p>{}</p>').format(
             marks.get(block.kind, "○"), block.word, block.text
