@@ -17,7 +17,7 @@ from mlframe.contracts import Step
 from mlframe.errors import MovedError
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.pipeline.scorer import prove, told
-from mlframe.steps.baseline import write_baseline
+from mlframe.steps.baseline import SAMPLE, write_baseline, write_sample
 from mlframe.steps.records import figures_by_part
 from mlframe.steps.split import unpack
 from mlframe.table import Table
@@ -52,17 +52,19 @@ class Register(Step):
         figures = {part: {key: asdict(found) for key, found in items.items()} for part, items in measured.items()}
         facts = {"passed": verdict["passed"], "metric": inputs["scores"]["metric"], "data": context.keys["rows"]}
         with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
-            bundle, trained = Path(folder, "bundle"), Path(folder, TRAINED_ROWS)
+            bundle, trained, sample = Path(folder, "bundle"), Path(folder, TRAINED_ROWS), Path(folder, SAMPLE)
             bundle.mkdir()
             write_bundle(bundle, context, figures, **inputs)
             write_trained_rows(trained, known_rows(context), **inputs)
+            development = inputs["labelled"].take(unpack(inputs["split"]).development)
+            write_sample(sample, development, inputs["pipeline"].columns, int(context.config["seed"]))
             version = context.store.register(
                 name,
                 bundle,
                 run_id=context.run.id,
                 figures=figures,
                 facts=facts,
-                beside={TRAINED_ROWS: trained},
+                beside={TRAINED_ROWS: trained, SAMPLE: sample},
             )
         context.summary["version"] = version
         context.say(f"fast path: {context.summary['fast']}")

@@ -91,6 +91,7 @@ def make_reference(folder: Path, task: str = "binary", **changes: Any) -> Refere
         "figures": {metric: {"value": 0.9 if task == "binary" else 5.0, "low": None, "high": None}},
         "goal": {"metric": metric, "targets": {}, "value": {}},
         "opener": lambda: pipeline,
+        "beside": {SAMPLE: folder / SAMPLE},
     }
     return Reference(**{**known, **changes})
 
