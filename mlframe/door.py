@@ -36,6 +36,7 @@ COMMANDS = (
     "measures",
     "keys",
     "predictions",
+    "ui",
     "new-plugin",
     "doctor",
 )
