@@ -70,6 +70,7 @@ def _listening(host: str, port: int) -> socket.socket:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(place)
+            sock.listen(128)  # who reads the address that is printed can ask at once
         except OSError:
             sock.close()
             raise
