@@ -36,6 +36,7 @@ COMMANDS = (
     "measures",
     "keys",
     "predictions",
+    "alarms",
     "ui",
     "new-plugin",
     "doctor",

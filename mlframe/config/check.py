@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mlframe.config.fit import BUILT, check_built, check_folds, check_last_parts
 from mlframe.config.goal import check_figures, check_goal
 from mlframe.config.members import check_model_is_read
+from mlframe.config.monitor import check_maturity, check_span, check_window
 from mlframe.config.schema import CHOICES, Config, entries, pick, plain
 from mlframe.config.search import options as group_options
 from mlframe.config.types import Composed
@@ -26,6 +27,7 @@ LEAST = {
     "resources.threads": 1,
     "resources.step_seconds": 0,
     "explain": 1,
+    "resources.price_per_hour": 0,
     "fit.stop_rounds": 1,
     "sweep.trials": 1,
     "sweep.repeats": 1,
@@ -58,6 +60,9 @@ def validate(
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     if steps.get("scope") is not None and not raw.get("data"):
         hint = f"the goal comes with the data; pick data=…: {', '.join(group_options('data'))}, or a file of your own"
+        return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
+    if steps.get("monitor") is not None and not raw.get("data"):
+        hint = f"pick the data that the model learned from; the goal comes with it: {', '.join(group_options('data'))}"
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     if steps.get("predict") is not None and not raw.get("data"):
         hint = (
@@ -157,6 +162,11 @@ def _check_limits(config: Mapping[str, Any]) -> Iterator[MlframeError]:
         try:
             parse_duration(pick(config, key), where=key)
         except ParameterError as error:
+            yield error
+    for check in (check_window, check_span, check_maturity):
+        try:
+            check(config["monitor"])
+        except MlframeError as error:
             yield error
     for key, least in LEAST.items():
         value = pick(config, key)

@@ -93,6 +93,18 @@ class Resources:
     threads: int = 1
     memory: str | None = None
     step_seconds: float | None = None
+    price_per_hour: float | None = None
+
+
+@dataclass
+class Monitoring:
+    """Types of `monitor`."""
+
+    window: Any = "1d"
+    since: str | None = None
+    until: str | None = None
+    maturity: str | None = "0d"
+    rows: str = "log"
 
 
 @dataclass
@@ -140,6 +152,7 @@ class Config:
     resources: Resources = field(default_factory=Resources)
     store: StoreConfig = field(default_factory=StoreConfig)
     sweep: Sweep = field(default_factory=Sweep)
+    monitor: Monitoring = field(default_factory=Monitoring)
     cache: str = "read"
     group: str | None = None
     input: str | None = None
@@ -153,6 +166,7 @@ CHOICES = {
     "fit.refit": ("full", "folds", "auto"),
     "fit.early_stopping": ("auto", "none", "required"),
     "fit.calibration": ("none", "sigmoid", "isotonic"),
+    "monitor.rows": ("log", "source"),
     "goal.task": ("binary", "multiclass", "regression"),
     "sweep.name": ("list", "grid", "random", "bayes"),
     "sweep.prune": ("none", "median"),

@@ -33,4 +33,5 @@ _SUMMARIES = {
     "load": "opens a registered version",
     "predict": "scores a file of rows",
     "deploy": "puts a version to work",
+    "monitor": "looks at what the model answered",
 }

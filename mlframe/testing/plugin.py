@@ -38,6 +38,7 @@ pytest.register_assert_rewrite(
             "featurizer",
             "labeler",
             "model",
+            "notifier",
             "reporter",
             "source",
             "splitter",
