@@ -38,6 +38,7 @@ COMMANDS = (
     "keys",
     "predictions",
     "alarms",
+    "ui",
     "new-plugin",
     "doctor",
 )
