@@ -36,6 +36,7 @@ COMMANDS = (
     "measures",
     "keys",
     "predictions",
+    "test",
     "new-plugin",
     "doctor",
 )
