@@ -39,6 +39,7 @@ COMMANDS = (
     "predictions",
     "alarms",
     "ui",
+    "test",
     "new-plugin",
     "doctor",
 )
