@@ -38,6 +38,7 @@ COMMANDS = (
     "keys",
     "predictions",
     "alarms",
+    "test",
     "new-plugin",
     "doctor",
 )

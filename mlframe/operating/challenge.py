@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,18 +128,10 @@ class Challenge:
             words = training_words(self.context, self.policy, update)
             self.context.say(f"training a challenger: mlframe {' '.join(words)}")
             began = time.monotonic()
-            ended = run_child(
-                words,
-                log,
-                seconds=parse_duration(self.node["timeout"], where="update.timeout"),
-                memory=parse_size(self.node["memory"], where="update.memory"),
-                beat=self.state.beat,
-                pause=self.state.lease / 4,
-                environment=_environment(self.context),
-            )
+            ended = self._child(words, log)
             found = self._trained(update)
             if found is None:
-                raise _failed(ended, log)
+                raise _failed(ended, log, "training")
             self.context.say(f"trained in {time.monotonic() - began:.0f} s: {found['version']}")
         return found
 
@@ -177,9 +170,43 @@ class Challenge:
         if not compared or compared[0]["passed"] is not True:
             why = compared[0]["evidence"] if compared else "no comparison was made"
             return {**base, "kind": "keep", "text": f"{champion} stays, {version} could not be compared with it: {why}"}
+        base["tests"] = self._tested(update)
+        if base["tests"] and not base["tests"]["passed"]:
+            why = "; ".join(base["tests"]["failures"][:3])
+            return {**base, "kind": "keep", "text": f"{champion} stays, {version} fails standard tests: {why}"}
         kind = self.node["after"]
         words = {"promote": "is the champion", "shadow": "goes to the shadow", "canary": "goes to the canary"}[kind]
         return {**base, "kind": kind, "text": f"{version} {words}: {compared[0]['evidence']}"}
+
+    def _tested(self, update: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Run the standard tests in a process of their own; None where none are asked for.
+
+        Raises:
+            _Failed: they ended without an outcome.
+        """
+        if self.node["tests"] == "none":
+            return None
+        file, log = (self.folder / f"{update['id']}-tests.{ending}" for ending in ("json", "log"))
+        file.unlink(missing_ok=True)
+        place = [word for word in child_words(self.context, task="test") if _key(word).startswith("store.")]
+        staged = ["--staged"] if self.node["tests"] == "staged" else []
+        ended = self._child(["test", update["version"], *staged, f"--json={file}", *place], log)
+        if not file.exists():
+            raise _failed(ended, log, "standard tests")
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {key: found[key] for key in ("passed", "seconds", "counts", "failures")}
+
+    def _child(self, words: Sequence[str], log: Path) -> Outcome:
+        """Run a command line in a process of its own, within the limits of an update."""
+        return run_child(
+            words,
+            log,
+            seconds=parse_duration(self.node["timeout"], where="update.timeout"),
+            memory=parse_size(self.node["memory"], where="update.memory"),
+            beat=self.state.beat,
+            pause=self.state.lease / 4,
+            environment=_environment(self.context),
+        )
 
     def _act(self, update: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """Do what was decided, unless the alias log says that it is done; then the update is over."""
@@ -322,19 +349,18 @@ def _environment(context: Any) -> dict[str, str]:
     return {"OMP_NUM_THREADS": threads}
 
 
-def _failed(ended: Outcome, log: Path) -> _Failed:
+def _failed(ended: Outcome, log: Path, task: str) -> _Failed:
     if ended.limit is not None:
-        return _Failed(
-            f"The training was ended: {ended.limit}", where=str(log), hint="raise the limit, or give it less to do"
-        )
+        hint = "raise the limit, or give it less to do"
+        return _Failed(f"The {task} was ended: {ended.limit}", where=str(log), hint=hint)
     lines = ended.tail.splitlines()
     at = next((index for index in range(len(lines) - 1, -1, -1) if lines[index].startswith("mlframe:")), None)
-    what = f"it ended with code {ended.code}"
+    why = f"it ended with code {ended.code}"
     if at is not None:
-        what = lines[at].removeprefix("mlframe:").strip()
-        if what.endswith("before anything was read:") and at + 1 < len(lines):
-            what = lines[at + 1].strip()
-    return _Failed(f"The training failed: {what}", where=str(log), hint=f"its last lines:\n{tail_of(log)}")
+        why = lines[at].removeprefix("mlframe:").strip()
+        if why.endswith("before anything was read:") and at + 1 < len(lines):
+            why = lines[at + 1].strip()
+    return _Failed(f"The {task} failed: {why}", where=str(log), hint=f"its last lines:\n{tail_of(log)}")
 
 
 def _quoted(path: str) -> str:

@@ -15,6 +15,7 @@ import polars as pl
 
 from mlframe.contracts import Step
 from mlframe.errors import MovedError
+from mlframe.operating.standard import standard_tests
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.pipeline.scorer import prove, told
 from mlframe.steps.baseline import write_baseline
@@ -22,6 +23,8 @@ from mlframe.steps.records import figures_by_part
 from mlframe.steps.split import unpack
 from mlframe.table import Table
 
+CHALLENGER = "challenger"
+"""Alias of a version that is tried beside the champion."""
 EXAMPLES = 200
 TRAINED_ROWS = "trained_rows.npy"
 STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -69,20 +72,46 @@ class Register(Step):
         level = context.config.get("level") or {}
         if not verdict["passed"]:
             context.say(f"{version}: the gate says no, it is not for promotion")
-        elif level.get("promote") == "gate":
-            self._promote(context, version, verdict)
-        else:
+        elif level.get("promote", "person") == "person" or not self._tested(context, version):
             context.summary["promote"] = f"python -m mlframe promote {version}"
+        else:
+            self._promote(context, version, verdict)
         for tracker in context.trackers:
             tracker.bundle(version, context.store.open_bundle(version))
         return {"version": version}
 
+    def _tested(self, context: Any, version: str) -> bool:
+        """Run the tests that the level asks of a version before it is promoted; each failure is told."""
+        asked = (context.config["level"] or {}).get("tests", "none")
+        if asked == "none":
+            return True
+        report = standard_tests(
+            version,
+            store_root=context.store.root,
+            store_url=context.store.url,
+            endpoint="start" if asked == "staged" else None,
+        )
+        context.summary["tests"] = report.record()
+        context.say(report.text)
+        if not report.passed:
+            context.say(f"{version} is not promoted: the standard tests say no")
+        return report.passed
+
     def _promote(self, context: Any, version: str, verdict: Mapping[str, Any]) -> None:
-        """Make the version the champion, unless the champion that the gate has asked is none any more."""
-        evidence = {"run": context.run.id, "checks": verdict["checks"]}
-        why = f"passed the gate at level {context.config['level']['name']}"
+        """Make the version the champion, or the challenger of one, unless the champion that the gate has asked is gone."""
+        level, champion = context.config["level"], verdict["champion"]
+        evidence = {"run": context.run.id, "checks": verdict["checks"], "tests": context.summary.get("tests")}
+        why = f"passed the gate at level {level['name']}"
+        if level["promote"] == "challenger" and champion is not None:
+            name = version.rpartition("/")[0]
+            context.store.promote(version, alias=CHALLENGER, who="gate", why=why, evidence=evidence)
+            context.summary["promote"] = f"python -m mlframe promote {version}"
+            context.say(
+                f"{version} is {name}@{CHALLENGER} now: serve it in the shadow with deployer.shadow={CHALLENGER}"
+            )
+            return
         try:
-            context.store.promote(version, who="gate", why=why, evidence=evidence, expected=verdict["champion"])
+            context.store.promote(version, who="gate", why=why, evidence=evidence, expected=champion)
         except MovedError as error:
             context.say(f"not promoted: {error.what}; the gate has not compared {version} with that")
             context.summary["promote"] = f"python -m mlframe promote {version}"
@@ -150,13 +179,17 @@ def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **input
 
 
 def examples(folder: Path, table: Table, holdout: pl.DataFrame, rows: Any, pipeline: Pipeline) -> None:
-    """Write up to 200 holdout rows and what the pipeline says of them: the proof that a copy predicts the same."""
+    """Write up to 200 holdout rows and what the pipeline says of them: the proof that a copy predicts the same.
+
+    Their truth lies beside them, for the standard tests of groups of rows.
+    """
     chosen = (
         np.linspace(0, len(rows) - 1, min(EXAMPLES, len(rows))).astype(int) if len(rows) else np.zeros(0, dtype=int)
     )
     table.frame[rows[chosen]].select(pipeline.inputs).write_ipc(folder / "examples.arrow")
     expected = [name for name in holdout.columns if name == "y_pred" or name.startswith("p_")]
     holdout[chosen].select(expected).write_ipc(folder / "expected.arrow")
+    holdout[chosen].select("y").write_ipc(folder / "truth.arrow")
 
 
 def rules(context: Any, inputs: list[str]) -> dict[str, dict[str, Any]]:

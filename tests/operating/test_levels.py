@@ -1,0 +1,82 @@
+"""What a passing run does at each level, and what keeps it from doing so."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlframe.store.store import Store
+from mlframe.testing import make_table
+
+WORDS = ("data=csv", "data.source.path=rows.csv", "data.columns.label.role=target", "name=made", "model=linear")
+QUICK = ("experiment=quick", "evaluators=[classification]", "reporters=[]", "trackers=[]", "~task.steps.explore")
+PATIENT = ("tests.endpoint.latency_ms=60000", "tests.endpoint.throughput=0.001")
+
+
+@pytest.fixture
+def train(run_cli):
+    make_table(300).frame.drop("__row__").write_csv("rows.csv")
+
+    def run(*words: str) -> str:
+        done = run_cli(*WORDS, *QUICK, *PATIENT, *words)
+        assert done.code == 0, done.err
+        return done.out
+
+    return run
+
+
+def holders() -> dict[str, str | None]:
+    with Store.open(".mlframe", create=False) as store:
+        return {alias: store.holder("made", alias) for alias in ("champion", "challenger")}
+
+
+def test_level_0_leaves_it_to_a_person(train):
+    out = train("level=0")
+    assert "python -m mlframe promote made/1" in out
+    assert "standard tests" not in out
+    assert holders() == {"champion": None, "challenger": None}
+
+
+def test_level_1_promotes_what_passes_the_standard_tests(train):
+    refused = train("level=1", "tests.size_mb=0.0001")
+    assert "test_size: size_mb" in refused
+    assert "made/1 is not promoted: the standard tests say no" in refused
+    assert holders()["champion"] is None
+    out = train("level=1")
+    assert "made/2 is the champion now" in out
+    assert holders() == {"champion": "made/2", "challenger": None}
+    with Store.open(".mlframe", create=False) as store:
+        evidence = store.history("made")[0]["evidence"]
+    assert evidence["tests"]["passed"] is True
+    assert evidence["tests"]["counts"]["failed"] == 0
+    assert evidence["checks"]
+
+
+@pytest.mark.slow
+def test_level_2_tries_it_behind_a_server_and_beside_the_champion(train):
+    refused = train("level=2", "tests.endpoint.throughput=1e12")
+    assert "test_endpoint_throughput" in refused
+    assert holders()["champion"] is None
+    assert "made/2 is the champion now" in train("level=2")  # nothing to try the very first one beside
+    second = train("level=2", "seed=1")
+    assert "made/3 is made@challenger now" in second
+    assert holders() == {"champion": "made/2", "challenger": "made/3"}
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("level.tests=stagd", "did you mean 'staged' or 'standard'?"),
+        ("level.promote=gates", "did you mean 'gate'?"),
+        ("tests.direction.amount=upwards", "available: falling, rising"),
+        ("tests.agree=1.5", "above 0, at most 1"),
+        ("tests.latency_ms=0", "tests.latency_ms must be above 0"),
+        ("tests.slices.targets.accuracy=0.5", "no columns to make groups of"),
+        ("tests.invarant=[a]", "did you mean tests.invariant?"),
+        ("tests.slices.least=0", "tests.slices.least"),
+    ],
+)
+def test_mistakes_are_told_before_any_data_is_read(run_cli, word, said):
+    done = run_cli(*WORDS, word)
+    assert done.code == 2
+    assert said in done.err, done.err
+    assert "Traceback" not in done.err
