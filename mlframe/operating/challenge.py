@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mlframe.errors import MlframeError, MovedError, StepError
+from mlframe.errors import MlframeError, MovedError, StepError, UnknownNameError
 from mlframe.operating.child import Outcome, memory_of, run_child, tail_of
 from mlframe.operating.policy import Policy
 from mlframe.operating.rows import ARRIVED, Stock, cut, gather, write
@@ -125,7 +125,7 @@ class Challenge:
         found = self._trained(update)
         if found is None:
             log = self.folder / f"{update['id']}.log"
-            words = training_words(self.context, self.policy, update)
+            words = training_words(self.context, self.policy, update, self.state.read().get("tuned") or ())
             self.context.say(f"training a challenger: mlframe {' '.join(words)}")
             began = time.monotonic()
             ended = self._child(words, log)
@@ -138,11 +138,14 @@ class Challenge:
     def _trained(self, update: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what the training of an update gave, None where none has ended well; one that still runs is waited for."""
         while True:
-            runs = self.store.runs(name=self.name, group=update["id"], limit=1000)
+            runs = [*self._closing(update), *self.store.runs(name=self.name, group=update["id"], limit=1000)]
             done = [run for run in runs if run["status"] == "finished" and (run["summary"] or {}).get("version")]
             if done:
                 summary = done[0]["summary"]
-                return {"run": done[0]["id"], "version": summary["version"], "verdict": summary.get("gate") or {}}
+                made = {"run": done[0]["id"], "version": summary["version"], "verdict": summary.get("gate") or {}}
+                if self.policy.tunes(update["number"]):
+                    made["tuned"] = found_words(self.context, self.policy, update, done[0])
+                return made
             busy = [run for run in runs if run["status"] == "running"]
             if not busy:
                 return None
@@ -151,6 +154,15 @@ class Challenge:
                 return None
             self.state.beat()
             time.sleep(0.5)
+
+    def _closing(self, update: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the run that closed the update's search for parameters."""
+        try:
+            sweep = self.store.sweep("last")
+        except UnknownNameError:
+            return []
+        mine = f"group={update['id']}" in sweep["command"] and sweep.get("closing")
+        return [self.store.run(sweep["closing"]["run"])] if mine else []
 
     def _judge(self, update: Mapping[str, Any]) -> dict[str, Any]:
         """Decide from the gate's checks, one of which is the paired comparison with the champion."""
@@ -214,6 +226,8 @@ class Challenge:
         kind, version = decision["kind"], decision["version"]
         fields: dict[str, Any] = {"update": None, "updated": _now(), "seen": update["seen"], "failures": 0}
         fields |= {"not_before": None, "pending": [], "last_rows": update["rows"]}
+        if update.get("tuned") is not None:
+            fields["tuned"] = update["tuned"]
         if kind == "promote" and not self.point(version, update["id"], decision, expected=decision["champion"]):
             kind = decision["kind"] = "overtaken"
             decision["text"] = f"{version} is not promoted: the champion was moved while it was decided"
@@ -225,7 +239,7 @@ class Challenge:
             fields = {"update": None}
         fired = record.get("pending") or []
         evidence = {key: value for key, value in decision.items() if key not in ("kind", "text")}
-        evidence |= {key: update[key] for key in ("rows", "new", "test")}
+        evidence |= {key: update[key] for key in ("rows", "new", "test", "tuned") if key in update}
         seconds = (datetime.now(UTC) - datetime.fromisoformat(update["began"])).total_seconds()
         made = self.state.decide(
             kind, update["id"], decision["text"], update=update["id"], fired=fired, seconds=seconds, **evidence
@@ -302,8 +316,21 @@ def child_words(context: Any, *, task: str) -> list[str]:
     ]
 
 
-def training_words(context: Any, policy: Policy, update: Mapping[str, Any]) -> list[str]:
-    """Return the words of the training: on the rows of the update, judged along time, promoted by nobody."""
+def found_words(context: Any, policy: Policy, update: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    """Return what a search has found: the words of the run that closed it which the update did not give."""
+    given = training_words(context, policy, update)
+    return [word for word in run["facts"]["command"] if word not in given and not word.startswith("task=")]
+
+
+def training_words(context: Any, policy: Policy, update: Mapping[str, Any], tuned: Sequence[str] = ()) -> list[str]:
+    """Return the words of the training: on the rows of the update, judged along time, promoted by nobody.
+
+    Args:
+        context: the run.
+        policy: the update policy.
+        update: the update: its file, rows, and champion.
+        tuned: what the last search for parameters has found, used by every update until the next one.
+    """
     source, splitter = context.config["data"]["source"], context.config["splitter"]
     words, added = [], set()
     for word in child_words(context, task="train"):
@@ -326,7 +353,9 @@ def training_words(context: Any, policy: Policy, update: Mapping[str, Any]) -> l
     words += ["level=manual", f"gate.margin={context.config['update']['margin']}", f"group={update['id']}"]
     if policy.how == "warm" and update["champion"]:
         words += [f"fit.warm={update['champion']}"]
-    return ["-m", *words, *context.config["update"]["tune"]] if policy.tunes(update["number"]) else words
+    if policy.tunes(update["number"]):
+        return [*words, "-m", *context.config["update"]["tune"]]
+    return [*words, *tuned]
 
 
 def new_rows(labels: int, store: Any, champion: str | None, record: Mapping[str, Any]) -> int:

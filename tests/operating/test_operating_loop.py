@@ -112,6 +112,20 @@ def test_a_challenger_passes_the_standard_tests_or_is_kept_out(place: Place) -> 
     assert place.decisions()[-1] == "promote"
 
 
+@pytest.mark.slow
+def test_every_so_many_updates_search_parameters_and_the_next_ones_keep_them(place: Place) -> None:
+    words = ("update", *WORDS, *QUICK, "model=linear", "update.tune_every=2")
+    tune = 'update.tune=["sweep=random","sweep.trials=2"]'
+    place.cli(*words, tune)
+    assert place.decisions() == ["trigger", "promote"]
+    place.cli(*words, tune)
+    with place.store() as store:
+        found = store.decisions.many(NAME)[0]["record"]["tuned"]
+    assert any(word.startswith("model.classification.C=") for word in found)
+    said = place.cli(*words, tune)
+    assert found[0] in said
+
+
 def test_nobody_rolls_back_what_is_as_good_as_before(place: Place) -> None:
     """The rollback's twin, with its cause removed."""
     with place.store() as store:
