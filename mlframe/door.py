@@ -37,6 +37,7 @@ COMMANDS = (
     "keys",
     "predictions",
     "test",
+    "ci",
     "new-plugin",
     "doctor",
 )
