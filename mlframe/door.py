@@ -28,6 +28,7 @@ COMMANDS = (
     "promote",
     "rollback",
     "history",
+    "decisions",
     "export",
     "import",
     "gc",
@@ -38,6 +39,8 @@ COMMANDS = (
     "predictions",
     "test",
     "ci",
+    "alarms",
+    "ui",
     "new-plugin",
     "doctor",
 )

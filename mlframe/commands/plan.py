@@ -174,6 +174,8 @@ READERS = {
     "evaluators": {"score", "assess", "scope"},
     "reporters": {"report"},
     "deployer": {"deploy"},
+    "monitors": {"monitor"},
+    "notifiers": {"monitor"},
     "level": {"register"},
 }
 """Config group to the steps that read it: a task shows only the groups of its own steps."""

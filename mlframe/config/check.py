@@ -12,9 +12,11 @@ from omegaconf.errors import OmegaConfBaseException
 from mlframe.config.fit import BUILT, check_built, check_folds, check_last_parts
 from mlframe.config.goal import check_figures, check_goal, check_tests
 from mlframe.config.members import check_model_is_read
+from mlframe.config.monitor import check_maturity, check_span, check_window
 from mlframe.config.schema import CHOICES, Config, entries, pick, plain
 from mlframe.config.search import options as group_options
 from mlframe.config.types import Composed
+from mlframe.config.update import check_update
 from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError, near_matches
 from mlframe.plugins import Plugins
 from mlframe.registry import GROUPS, PLURAL, import_target
@@ -26,6 +28,7 @@ LEAST = {
     "resources.threads": 1,
     "resources.step_seconds": 0,
     "explain": 1,
+    "resources.price_per_hour": 0,
     "fit.stop_rounds": 1,
     "tests.slices.least": 1,
     "sweep.trials": 1,
@@ -60,6 +63,12 @@ def validate(
     if steps.get("scope") is not None and not raw.get("data"):
         hint = f"the goal comes with the data; pick data=…: {', '.join(group_options('data'))}, or a file of your own"
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
+    if steps.get("monitor") is not None and not raw.get("data"):
+        hint = f"pick the data that the model learned from; the goal comes with it: {', '.join(group_options('data'))}"
+        return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
+    if (steps.get("operate") is not None or steps.get("update") is not None) and not pick(raw, "data.source"):
+        hint = f"updates learn from it; pick data=…: {', '.join(group_options('data'))}, or your own, as for train"
+        return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     if steps.get("predict") is not None and not raw.get("data"):
         hint = (
             f"pick the data that the model learned from; its schema checks the rows: {', '.join(group_options('data'))}"
@@ -83,6 +92,8 @@ def validate(
             errors.extend(check_model_is_read(config, composed.overrides))
             errors.extend(check_last_parts(config["fit"], config["goal"].get("task")))
     errors.extend(_check_limits(config))
+    if changed is None or any(name.startswith("update.") for name in changed):
+        errors.extend(check_update(plugins, config, components=components))
     if components and not errors:
         touched = [group for group in BUILT if changed is None or any(name.startswith(f"{group}.") for name in changed)]
         errors.extend(check_built(plugins, config, [group for group in touched if group in used]))
@@ -159,6 +170,11 @@ def _check_limits(config: Mapping[str, Any]) -> Iterator[MlframeError]:
         try:
             parse_duration(pick(config, key), where=key)
         except ParameterError as error:
+            yield error
+    for check in (check_window, check_span, check_maturity):
+        try:
+            check(config["monitor"])
+        except MlframeError as error:
             yield error
     for key, least in LEAST.items():
         value = pick(config, key)

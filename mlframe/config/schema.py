@@ -28,6 +28,7 @@ OPEN = (
     "sweep.space",
     "tests.direction",
     "tests.slices.targets",
+    "update.triggers",
 )
 """Mappings that take new keys without a plus sign."""
 
@@ -78,6 +79,8 @@ class Fit:
     stop_rounds: int = 50
     calibration: str = "none"
     threshold: Any = "none"
+    warm: str | None = None
+    warm_by: str = "continue"
 
 
 @dataclass
@@ -86,6 +89,7 @@ class Gate:
 
     strict: bool = False
     tolerance: float = 0.0
+    margin: float | None = None
 
 
 @dataclass
@@ -126,6 +130,18 @@ class Resources:
     threads: int = 1
     memory: str | None = None
     step_seconds: float | None = None
+    price_per_hour: float | None = None
+
+
+@dataclass
+class Monitoring:
+    """Types of `monitor`."""
+
+    window: Any = "1d"
+    since: str | None = None
+    until: str | None = None
+    maturity: str | None = "0d"
+    rows: str = "log"
 
 
 @dataclass
@@ -161,6 +177,37 @@ class Sweep:
 
 
 @dataclass
+class Update:
+    """Types of `update`; what its words and durations must be is checked by `mlframe.config.update`."""
+
+    name: str = "manual"
+    triggers: dict[str, Any] = field(default_factory=dict)
+    combine: str = "any"
+    cooldown: str | None = None
+    window: str = "all"
+    sliding: Any = None
+    rows: str = "data"
+    test: float = 0.3
+    test_rows: int = 200
+    margin: float = 0.0
+    how: str = "scratch"
+    tune_every: int | None = None
+    tune: list[str] = field(default_factory=list)
+    after: str = "promote"
+    alias: str = "challenger"
+    trial: str = "1d"
+    watch: str | None = None
+    health: dict[str, Any] = field(default_factory=dict)
+    monitor: str | None = None
+    poll: str = "1m"
+    timeout: str | None = None
+    memory: str | None = None
+    backoff: str = "10m"
+    lease: str = "2m"
+    once: bool = False
+
+
+@dataclass
 class Config:
     """Types of the root keys that the core reads; components' nodes are checked against their signatures."""
 
@@ -174,6 +221,8 @@ class Config:
     resources: Resources = field(default_factory=Resources)
     store: StoreConfig = field(default_factory=StoreConfig)
     sweep: Sweep = field(default_factory=Sweep)
+    monitor: Monitoring = field(default_factory=Monitoring)
+    update: Update = field(default_factory=Update)
     cache: str = "read"
     group: str | None = None
     input: str | None = None
@@ -186,9 +235,11 @@ CHOICES = {
     "cache": CACHE_MODES,
     "fit.refit": ("full", "folds", "auto"),
     "fit.early_stopping": ("auto", "none", "required"),
+    "fit.warm_by": ("continue", "leaves"),
     "fit.calibration": ("none", "sigmoid", "isotonic"),
     "level.promote": ("person", "gate", "challenger"),
     "level.tests": ("none", "standard", "staged"),
+    "monitor.rows": ("log", "source"),
     "goal.task": ("binary", "multiclass", "regression"),
     "sweep.name": ("list", "grid", "random", "bayes"),
     "sweep.prune": ("none", "median"),

@@ -32,7 +32,7 @@ UNITS = {
     "TB": 1 << 40,
 }
 
-SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 GRACE_SECONDS = 20.0
 """How long a step that passed its limit may take to notice, before the process ends itself."""
@@ -67,7 +67,7 @@ def parse_duration(text: str | float | None, *, where: str) -> float | None:
         return None
     value = str(text).strip().lower()
     try:
-        seconds = float(value.rstrip("smhd")) * SECONDS[value[len(value.rstrip("smhd")) :]]
+        seconds = float(value.rstrip("smhdw")) * SECONDS[value[len(value.rstrip("smhdw")) :]]
     except (ValueError, KeyError):
         seconds = -1.0
     if not 0 < seconds < float("inf"):

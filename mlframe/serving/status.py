@@ -16,6 +16,7 @@ from mlframe.serving.metrics import MINUTES, Counts, quantile
 if TYPE_CHECKING:
     import polars as pl
 
+    from mlframe.charts.monitoring import Health
     from mlframe.contracts import Chart
 
 __all__ = ["Moved", "Status", "drift", "page", "reply"]
@@ -27,6 +28,9 @@ LEAST_ROWS = 100
 LOOK, OTHER = 0.1, 0.25
 WINDOW = 15
 """Minutes that latency and errors are told of."""
+ALARMS = 10
+"""So many alarms are shown; the page of monitoring has all."""
+WORST = ("problem", "warning", "info")
 REFRESH = 10
 """Seconds after which a browser asks for the page again."""
 
@@ -59,6 +63,8 @@ class Status:
         kept: versions that can be promoted or rolled back to, newest first.
         errors: what keeps a version from being served, by role; and other trouble, in words.
         facts: more to show about the champion.
+        health: what monitors say; None where nobody asked.
+        alarms: alarms that are not over, the worst first or not.
     """
 
     model: Model
@@ -67,61 +73,34 @@ class Status:
     kept: Sequence[str] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    health: Health | None = None
+    alarms: Sequence[Mapping[str, Any]] = ()
 
 
 def drift(rows: pl.DataFrame, baseline: Mapping[str, Any], *, without: Sequence[str] = ()) -> list[Moved]:
     """Compare rows with the bundle's baseline, column by column; those that moved most come first.
 
-    A missing value is a bin of its own. Texts are compared by their length in bins of the baseline's quantiles, times
-    not at all.
+    A missing value is a bin of its own. Texts are compared by their lengths, times not at all: they move on.
 
     Args:
         rows: the rows, with input columns by name; columns that it lacks are left out.
         baseline: the bundle's `baseline.json`.
         without: columns to leave out (the log has no values of private ones).
+
+    Raises:
+        ValueError: the baseline has another format.
     """
-    import polars as pl
-
+    if baseline.get("format") != 2:
+        raise ValueError(f"the baseline has format {baseline.get('format', 1)}, this mlframe reads 2")
     found = []
-    for name, entry in baseline["columns"].items():
-        if name in without or name not in rows.columns or not rows.height:
+    for name, record in baseline["columns"].items():
+        if name in without or name not in rows.columns or not rows.height or record["kind"] == "datetime":
             continue
-        series, known = rows[name], rows[name].drop_nulls()
-        missed, missing = float(entry["missing"]), series.null_count() / rows.height
-        histogram = _histograms(entry, known, pl)
-        if histogram is None:
-            continue
-        before, now = histogram
-        total = sum(before)
-        before = [*(count * (1 - missed) / total for count in before), missed] if total else [0.0, missed]
-        now = [*now, series.null_count()] if total else [len(known), series.null_count()]
-        found.append(Moved(name, stats.stability_index(_array(before), _array(now)), missing, missed))
+        given = {key: value for key, value in record.items() if key != "kind"}
+        before = stats.read_sketch(given)
+        moved = stats.movement(before, stats.sketch(rows[name], record["kind"], like=before))
+        found.append(Moved(name, moved.stability, moved.missing, moved.missed))
     return sorted(found, key=lambda moved: (-moved.index, moved.column))
-
-
-def _histograms(entry: Mapping[str, Any], known: pl.Series, pl: Any) -> tuple[list[float], list[float]] | None:
-    """Return the counts of a column before and now, in the same bins; None for kinds that have none."""
-    if entry["kind"] == "numeric" and "edges" in entry:
-        numbers = known.cast(pl.Float64)
-        values, edges = numbers.filter(numbers.is_finite()).to_numpy(), _array(entry["edges"])
-        if len(edges) == 1:  # it had one value: what lies on either side of it is new
-            same = int((values == edges[0]).sum())
-            return [float(sum(entry["counts"])), 0.0], [float(same), float(len(values) - same)]
-        return list(entry["counts"]), stats.counts_by_edges(values, edges).tolist()
-    if entry["kind"] in ("categorical", "boolean") and "counts" in entry:
-        names = list(entry["counts"])
-        texts = known.cast(pl.String).value_counts()
-        seen = dict(zip(*(texts[column].to_list() for column in texts.columns), strict=True))
-        now = [float(seen.get(name, 0)) for name in names]
-        return [*map(float, entry["counts"].values()), 0.0], [*now, float(len(known) - sum(now))]
-    if entry["kind"] == "text" and "length" in entry:
-        lengths = known.cast(pl.String).str.len_chars().to_numpy()
-        edges = sorted(set(entry["length"]))
-        shares = [0.05, 0.20, 0.25, 0.25, 0.20, 0.05]
-        if len(edges) < len(shares) - 1:
-            return None
-        return shares, stats.counts_by_edges(lengths, _array([0.0, *edges, float("inf")])).tolist()
-    return None
 
 
 def _array(values: Sequence[float]) -> Any:
@@ -146,7 +125,7 @@ def page(status: Status, now: float | None = None) -> str:
         status: what is shown.
         now: seconds since 1970.
     """
-    from mlframe.charts.document import Document, Heading, Links, Pictures, Section, Table
+    from mlframe.charts.document import Document, Heading, Links, Pictures, Points, Section, Table
 
     now = time.time() if now is None else now
     counts, model = status.counts, status.model
@@ -181,6 +160,17 @@ def page(status: Status, now: float | None = None) -> str:
     def moved() -> Any:
         yield from _drift(status)
 
+    def monitored() -> Any:
+        if status.health is not None:
+            yield status.health.answer()
+        ranked = sorted(status.alarms, key=lambda alarm: WORST.index(alarm["severity"]))
+        if ranked:
+            told = [(str(alarm["severity"]), str(alarm["record"].get("text") or alarm["key"])) for alarm in ranked]
+            yield Points(told[:ALARMS])
+        if len(ranked) > ALARMS:
+            yield f"{len(ranked) - ALARMS:,} more are on the page below."
+        yield Links([("monitor", "timelines of all figures, alarms with causes, events")])
+
     def versions() -> Any:
         yield Table(["version", "role", "fast path"], [[ref, role, fast] for ref, role, fast in sorted(counts.models)])
         if status.kept:
@@ -196,6 +186,7 @@ def page(status: Status, now: float | None = None) -> str:
         [
             Section("served", "Served", served),
             Section("traffic", "Traffic", traffic),
+            Section("monitoring", "Monitoring", monitored),
             Section("drift", "Drift", moved),
             Section("versions", "Versions", versions),
             Section("more", "More", more),
@@ -275,7 +266,11 @@ def _drift(status: Status) -> Any:
     file = model.folder / "baseline.json"
     baseline = json.loads(file.read_text(encoding="utf-8"))
     private = [name for name, held in model.schema.fields.items() if held.private]
-    found = drift(rows, baseline, without=private)
+    try:
+        found = drift(rows, baseline, without=private)
+    except ValueError as error:
+        yield f"Drift is not told: {error}. Versions that are made from now on can be compared."
+        return
     yield (
         f"The last {rows.height:,} rows against training, by the population stability index: from {LOOK:g} on worth a "
         f"look, from {OTHER:g} on another population. The {min(SHOWN, len(found))} columns that moved most:"

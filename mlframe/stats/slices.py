@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Codes", "Slice", "SliceSearch", "benjamini_hochberg", "slice_search"]
+from mlframe.stats.discovery import benjamini_hochberg
+
+__all__ = ["Codes", "Slice", "SliceSearch", "slice_search"]
 
 Array = npt.NDArray[Any]
 
@@ -77,24 +79,6 @@ class SliceSearch:
     slices: list[Slice]
     tried: int
     significant: int
-
-
-def benjamini_hochberg(p: Array, total: int | None = None) -> Array:
-    """Return q-values: rejecting those up to q keeps the expected share of false discoveries below q.
-
-    Args:
-        p: p-values, shape (tests,).
-        total: number of tests, when some with p = 1 are not in `p`.
-
-    Source: Y. Benjamini and Y. Hochberg (1995), Controlling the false discovery rate.
-    """
-    if len(p) == 0:
-        return p.astype(np.float64)
-    order = np.argsort(p, kind="stable")
-    scaled = p[order] * (total or len(p)) / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1])
-    return q
 
 
 def slice_search(

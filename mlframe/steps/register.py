@@ -18,6 +18,7 @@ from mlframe.errors import MovedError
 from mlframe.operating.standard import standard_tests
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.pipeline.scorer import prove, told
+from mlframe.steps.baseline import SAMPLE, write_baseline, write_sample
 from mlframe.steps.records import figures_by_part
 from mlframe.steps.split import unpack
 from mlframe.table import Table
@@ -26,7 +27,6 @@ CHALLENGER = "challenger"
 """Alias of a version that is tried beside the champion."""
 EXAMPLES = 200
 TRAINED_ROWS = "trained_rows.npy"
-BASELINE_BINS = 20
 STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "nullable": lambda one, other: one and other,
     "allowed": lambda one, other: [value for value in one if value in other],
@@ -42,8 +42,8 @@ class Register(Step):
     """Gives `version`: the name that the registry gave the bundle."""
 
     summary = "gives the bundle a version"
-    reads = ("name", "level", "validators")
-    needs = ("pipeline", "labelled", "labels", "learning", "split", "scores", "holdout", "evaluation", "verdict")
+    reads = ("name", "level", "validators", "seed")
+    needs = ("pipeline", "labelled", "labels", "learning", "split", "oof", "scores", "holdout", "evaluation", "verdict")
     needs_if_present = ("verification",)
     gives = {"version": "value"}
     cached = False
@@ -55,17 +55,19 @@ class Register(Step):
         figures = {part: {key: asdict(found) for key, found in items.items()} for part, items in measured.items()}
         facts = {"passed": verdict["passed"], "metric": inputs["scores"]["metric"], "data": context.keys["rows"]}
         with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
-            bundle, trained = Path(folder, "bundle"), Path(folder, TRAINED_ROWS)
+            bundle, trained, sample = Path(folder, "bundle"), Path(folder, TRAINED_ROWS), Path(folder, SAMPLE)
             bundle.mkdir()
             write_bundle(bundle, context, figures, **inputs)
-            write_trained_rows(trained, **inputs)
+            write_trained_rows(trained, known_rows(context), **inputs)
+            development = inputs["labelled"].take(unpack(inputs["split"]).development)
+            write_sample(sample, development, inputs["pipeline"].columns, int(context.config["seed"]))
             version = context.store.register(
                 name,
                 bundle,
                 run_id=context.run.id,
                 figures=figures,
                 facts=facts,
-                beside={TRAINED_ROWS: trained},
+                beside={TRAINED_ROWS: trained, SAMPLE: sample},
             )
         context.summary["version"] = version
         context.say(f"fast path: {context.summary['fast']}")
@@ -119,7 +121,16 @@ class Register(Step):
         context.say(f"{version} is the champion now")
 
 
-def write_trained_rows(path: Path, **inputs: Any) -> None:
+def known_rows(context: Any) -> Any:
+    """Return the digests of the rows that a model had learned before it learned on (`fit.warm`), None for a new one."""
+    warm = context.config["fit"]["warm"]
+    if not warm:
+        return None
+    path = context.store.beside(warm).get(TRAINED_ROWS)
+    return None if path is None else np.load(path, allow_pickle=False)
+
+
+def write_trained_rows(path: Path, known: Any = None, **inputs: Any) -> None:
     """Write a digest of each development row, by which the gate tells rows that a champion has learned from.
 
     No prediction needs it, its size is that of the data, and it tells whoever has it whether a given row was among the
@@ -127,7 +138,8 @@ def write_trained_rows(path: Path, **inputs: Any) -> None:
     """
     table: Table = inputs["labelled"]
     rows = table.frame[unpack(inputs["split"]).development]
-    np.save(path, row_digests(rows, inputs["pipeline"].inputs), allow_pickle=False)
+    digests = row_digests(rows, inputs["pipeline"].inputs)
+    np.save(path, digests if known is None else np.union1d(known, digests), allow_pickle=False)
 
 
 def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **inputs: Any) -> None:
@@ -146,7 +158,7 @@ def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **input
     _json(folder / "environment.json", {key: context.run.facts.get(key) for key in ("packages", "machine")})
     _json(folder / "figures.json", figures)
     _json(folder / "verdict.json", inputs["verdict"])
-    _json(folder / "baseline.json", baseline(development, pipeline))
+    write_baseline(folder, development, pipeline, inputs["holdout"], inputs["oof"], int(context.config["seed"]))
     _json(folder / "schema.json", {"rules": rules(context, pipeline.inputs)})
     examples(folder, table, inputs["holdout"], cut.holdout, pipeline)
     fast = prove(pipeline, *(pl.read_ipc(folder / name) for name in ("examples.arrow", "expected.arrow")))
@@ -192,43 +204,6 @@ def rules(context: Any, inputs: list[str]) -> dict[str, dict[str, Any]]:
             for word, value in given.items():
                 rule[word] = STRICTER[word](rule[word], value) if word in rule else value
     return found
-
-
-def baseline(table: Table, pipeline: Pipeline) -> dict[str, Any]:
-    """Describe the development rows, column by column, so that drift can be told later without them."""
-    record: dict[str, Any] = {"rows": len(table), "columns": {}}
-    for column in pipeline.columns:
-        series = table.frame[column["name"]]
-        entry: dict[str, Any] = {"missing": series.null_count() / max(1, len(series)), "kind": column["kind"]}
-        known = series.drop_nulls()
-        if column["kind"] == "numeric" and len(known):
-            values = known.cast(pl.Float64)
-            values = values.filter(values.is_finite())
-            edges, counts = _histogram(np.sort(values.to_numpy()))
-            entry |= {"edges": edges.tolist(), "counts": counts.tolist(), "mean": values.mean(), "std": values.std()}
-        elif column["kind"] in ("categorical", "boolean") and len(known):
-            top = known.cast(pl.String).value_counts(sort=True).head(100)
-            entry["counts"] = dict(zip(*(top[name].to_list() for name in top.columns), strict=True))
-        elif column["kind"] == "text" and len(known):
-            entry["length"] = [
-                float(q) for q in np.quantile(known.str.len_chars().to_numpy(), [0.05, 0.25, 0.5, 0.75, 0.95])
-            ]
-        record["columns"][column["name"]] = entry
-    return record
-
-
-def _histogram(ordered: Any) -> tuple[Any, Any]:
-    """Return the edges of bins with about equally many values, and the values in each; sorted values need one pass."""
-    if not len(ordered):
-        return np.array([]), np.array([], dtype=int)
-    at = np.linspace(0, len(ordered) - 1, BASELINE_BINS + 1)
-    below = at.astype(int)
-    above = np.minimum(below + 1, len(ordered) - 1)
-    edges = np.unique(ordered[below] + (at - below) * (ordered[above] - ordered[below]))
-    if len(edges) == 1:
-        return edges, np.array([len(ordered)])
-    ends = np.searchsorted(ordered, edges[1:-1], side="left")  # a bin holds its lower edge, the last one both
-    return edges, np.diff(np.concatenate([[0], ends, [len(ordered)]]))
 
 
 def row_digests(frame: pl.DataFrame, columns: list[str]) -> Any:

@@ -120,6 +120,7 @@ class Alarms:
                 worse = SEVERITIES.index(severity) > SEVERITIES.index(before["severity"])
                 again = _text(until) > before["last"]
                 kept = {k: before["record"][k] for k in ("acknowledged",) if k in before["record"] and not worse}
+                kept |= {k: before["record"][k] for k in ("told",) if k in before["record"]}
                 values = {
                     "severity": severity,
                     "status": "open" if worse else before["status"],
@@ -153,6 +154,42 @@ class Alarms:
             newest = query.order_by(table.c.last.desc(), table.c.id.desc()).limit(limit)
             rows = connection.execute(newest).mappings().all()
         return [_moments(dict(row), "first", "last") for row in rows]
+
+    def untold(self, name: str, notifier: str) -> list[dict[str, Any]]:
+        """Return alarms of which a notifier has not told all, the oldest first.
+
+        These are live ones that are new or worse than when it told of them and that nobody has acknowledged, and those
+        that are over since it told of them.
+        """
+        table = db.alarms
+        live = sa.and_(table.c.name == name, table.c.status == "open")
+        ended = sa.and_(table.c.name == name, table.c.status == "over")
+        with self._database.read("reading the alarms") as connection:
+            query = sa.select(table).where(live).order_by(table.c.id)
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+            # The latest ones that ended: a notifier that was away for longer has lost nothing that lives.
+            query = sa.select(table).where(ended).order_by(table.c.id.desc()).limit(1000)
+            over = [dict(row) for row in connection.execute(query).mappings()]
+        found = []
+        for row in rows:
+            before = (row["record"].get("told") or {}).get(notifier)
+            if before not in SEVERITIES or SEVERITIES.index(row["severity"]) > SEVERITIES.index(before):
+                found.append(row)
+        for row in reversed(over):
+            if (row["record"].get("told") or {}).get(notifier) in SEVERITIES:
+                found.append(row)
+        return [_moments(row, "first", "last") for row in sorted(found, key=lambda row: int(row["id"]))]
+
+    def told(self, notifier: str, states: Sequence[tuple[int, str]]) -> None:
+        """Keep that a notifier has told of alarms: number, and the severity told, or `over`."""
+        table = db.alarms
+        with self._database.write("recording who was told", durable=True) as connection:
+            for number, state in states:
+                mine = table.c.id == number
+                row = connection.execute(sa.select(table.c.record).where(mine).with_for_update()).mappings().first()
+                if row is not None:
+                    record = {**row["record"], "told": {**(row["record"].get("told") or {}), notifier: state}}
+                    connection.execute(table.update().where(mine).values(record=record))
 
     def acknowledge(self, number: int, *, who: str, why: str) -> dict[str, Any]:
         """Say that a person knows of an alarm; it is not told again unless it gets worse.

@@ -36,12 +36,15 @@ if TYPE_CHECKING:
     from mlframe.testing.suite_featurizer import FeaturizerSuite
     from mlframe.testing.suite_labeler import LabelerSuite
     from mlframe.testing.suite_model import ModelSuite
+    from mlframe.testing.suite_monitor import MonitorSuite
+    from mlframe.testing.suite_notifier import NotifierSuite, make_notice
     from mlframe.testing.suite_reporter import ReporterSuite
     from mlframe.testing.suite_source import SourceSuite
     from mlframe.testing.suite_splitter import SplitterSuite
     from mlframe.testing.suite_step import StepSuite
     from mlframe.testing.suite_tracker import TrackerSuite
     from mlframe.testing.suite_validator import ValidatorSuite
+    from mlframe.testing.watched import make_reference, make_window
 
 __all__ = [
     "CliResult",
@@ -52,6 +55,8 @@ __all__ = [
     "FeaturizerSuite",
     "LabelerSuite",
     "ModelSuite",
+    "MonitorSuite",
+    "NotifierSuite",
     "RecordingTracker",
     "ReporterSuite",
     "SourceSuite",
@@ -61,17 +66,23 @@ __all__ = [
     "ValidatorSuite",
     "make_deployment",
     "make_judged",
+    "make_notice",
     "make_predictions",
+    "make_reference",
     "make_report_input",
     "make_run",
     "make_table",
     "make_target",
+    "make_window",
 ]
 
 _HOMES = {
     "CliResult": "plugin",
     "RecordingTracker": "recording",
     **{name: "data" for name in __all__ if name.startswith("make_")},
+    "make_notice": "suite_notifier",
+    "make_reference": "watched",
+    "make_window": "watched",
     **{name: f"suite_{name.removesuffix('Suite').lower()}" for name in __all__ if name.endswith("Suite")},
 }
 

@@ -40,6 +40,7 @@ pytest.register_assert_rewrite(
             "featurizer",
             "labeler",
             "model",
+            "notifier",
             "reporter",
             "source",
             "splitter",

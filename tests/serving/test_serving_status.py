@@ -15,7 +15,7 @@ from wire_bench import DTYPES, needs, records
 from mlframe.serving import status
 from mlframe.serving.metrics import Metrics
 from mlframe.serving.schema import Schema
-from mlframe.steps.register import baseline
+from mlframe.steps.baseline import column_sketches
 from mlframe.table import Table, describe_columns
 
 NOW = 1_764_000_030.0
@@ -39,17 +39,10 @@ def rows(count: int, seed: int, shift: float = 0.0) -> pl.DataFrame:
     return frame
 
 
-class Described:
-    """What `baseline` asks of a pipeline."""
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self.table = Table(frame, describe_columns(frame, {"note": {"kind": "text"}, "plan": {}, "city": {}}))
-        self.columns = self.table.column_records()
-
-
 def made_baseline(frame: pl.DataFrame) -> dict:
-    described = Described(frame)
-    return json.loads(json.dumps(baseline(described.table, described), default=str))
+    columns = describe_columns(frame, {"note": {"kind": "text"}, "plan": {}, "city": {}})
+    records = Table(frame, columns).column_records()
+    return json.loads(json.dumps({"format": 2, "rows": len(frame), "columns": column_sketches(frame, records)}))
 
 
 @pytest.fixture
@@ -100,8 +93,16 @@ def test_missing_values_new_classes_and_a_constant_that_changed_are_seen():
 
 def test_no_rows_are_no_drift(frame):
     assert status.drift(rows(0, seed=0), made_baseline(rows(100, seed=0))) == []
-    assert status.drift(frame.select("amount").clear(), {"columns": {}}) == []
+    assert status.drift(frame.select("amount").clear(), {"format": 2, "columns": {}}) == []
     assert set(DTYPES) >= {"amount"}
+
+
+def test_a_baseline_of_another_format_is_told_and_breaks_nothing(shown, tmp_path):
+    (tmp_path / "baseline.json").write_text(
+        json.dumps({"rows": 1, "columns": {"amount": {"missing": 0, "kind": "numeric"}}})
+    )
+    page = status.page(shown, shown.counts.started + 30)
+    assert "Drift is not told: the baseline has format 1, this mlframe reads 2" in page
 
 
 def test_the_page_says_what_there_is_to_know(shown, tmp_path):
@@ -112,7 +113,7 @@ def test_the_page_says_what_there_is_to_know(shown, tmp_path):
     for words in ("shop/7", "Serving", "201 requests", "1 of them refused", "amount", "another population", "p99"):
         assert words in reader.words, words
     assert "Köln" not in reader.words
-    assert sorted(reader.addresses) == ["metrics", "openapi.json"]
+    assert sorted(reader.addresses) == ["metrics", "monitor", "openapi.json"]
     assert "script" not in reader.tags
     assert re.search(r"rollback shop", reader.words)
 

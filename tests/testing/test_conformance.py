@@ -17,6 +17,7 @@ from mlframe.testing import (
     FeaturizerSuite,
     LabelerSuite,
     ModelSuite,
+    MonitorSuite,
     ReporterSuite,
     SourceSuite,
     SplitterSuite,
@@ -173,6 +174,13 @@ class TestDeployers(DeployerSuite):
     @pytest.fixture
     def component(self, name: str):
         return {"name": name, **({"port": 0, "workers": 1} if name == "http" else {})}
+
+
+@each("monitors")
+class TestMonitors(MonitorSuite):
+    @pytest.fixture
+    def component(self, name: str):
+        return name
 
 
 @each("trackers")

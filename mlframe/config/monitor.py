@@ -1,0 +1,75 @@
+"""What the values of `monitor` mean: a window, from where to where, how long labels take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mlframe.errors import ConfigError, ParameterError
+from mlframe.runner.limits import parse_duration
+
+__all__ = ["check_maturity", "check_span", "check_window"]
+
+
+def check_window(config: Mapping[str, Any]) -> timedelta | int:
+    """Return `monitor.window`: a length of time, or a number of predictions.
+
+    Raises:
+        ParameterError: it is neither.
+    """
+    value, where = config["window"], "monitor.window"
+    hint = "give a length of time such as 1h, 1d or 1w, or a number of predictions such as 5000"
+    text = str(value).strip()
+    if isinstance(value, int) or text.lstrip("+-").isdigit():
+        if isinstance(value, bool) or int(value) < 1:
+            raise ParameterError("A window needs one prediction or more", value=value, where=where, hint=hint)
+        return int(value)
+    if value is None or isinstance(value, float):
+        raise ParameterError("This is no window", value=value, where=where, hint=hint)
+    try:
+        seconds = parse_duration(text, where=where) or 0.0
+    except ParameterError as error:
+        raise ParameterError("This is no window", value=value, where=where, hint=hint) from error
+    if seconds < 1 or seconds > 366 * 86400:
+        raise ParameterError("A window lasts between 1s and 366d", value=value, where=where, hint=hint)
+    return timedelta(seconds=seconds)
+
+
+def check_span(config: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """Return `monitor.since` and `monitor.until` (UTC), None where they say nothing.
+
+    Raises:
+        ConfigError: one of them is no moment, or nothing lies between them.
+    """
+    found: list[datetime | None] = []
+    for key in ("since", "until"):
+        try:
+            moment = None if config[key] is None else datetime.fromisoformat(str(config[key]).strip())
+        except ValueError as error:
+            hint = "write it like 2026-11-25 or 2026-11-25T08:30"
+            raise ConfigError("Not a moment", value=config[key], where=f"monitor.{key}", hint=hint) from error
+        if moment is not None:
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        found.append(moment)
+    since, until = found
+    if since is not None and until is not None and until <= since:
+        hint = f"monitor.since is {since:%Y-%m-%dT%H:%M}; give a later moment"
+        raise ConfigError("Nothing lies before monitor.until", value=config["until"], where="monitor.until", hint=hint)
+    return since, until
+
+
+def check_maturity(config: Mapping[str, Any]) -> timedelta:
+    """Return `monitor.maturity`.
+
+    Raises:
+        ParameterError: it is no length of time.
+    """
+    text = str(config["maturity"] or "0").strip()
+    if text.rstrip("smhdw") in ("0", "0.0"):
+        return timedelta(0)
+    try:
+        return timedelta(seconds=parse_duration(text, where="monitor.maturity") or 0.0)
+    except (ParameterError, OverflowError) as error:
+        hint = "write it like 0d, 12h or 7d"
+        raise ParameterError("Not a length of time", value=text, where="monitor.maturity", hint=hint) from error
