@@ -190,6 +190,7 @@ class Update:
     test: float = 0.3
     test_rows: int = 200
     margin: float = 0.0
+    tests: str = "standard"
     how: str = "scratch"
     tune_every: int | None = None
     tune: list[str] = field(default_factory=list)

@@ -15,6 +15,7 @@ from mlframe.runner.limits import parse_duration, parse_size
 
 __all__ = ["check_update"]
 
+TESTS = ("none", "standard", "staged")
 ROWS = ("data", "feedback")
 HEALTH = ("rows", "latency", "performance", "monitors")
 
@@ -32,7 +33,7 @@ def check_update(plugins: Plugins, config: Mapping[str, Any], *, components: boo
         read_policy(node)
     except Problems as problems:
         yield from problems.errors
-    for key, words in (("rows", ROWS), ("after", AFTER)):
+    for key, words in (("rows", ROWS), ("after", AFTER), ("tests", TESTS)):
         if node[key] not in words:
             yield UnknownNameError.from_name(f"word for update.{key}", str(node[key]), words, where=f"update.{key}")
     for key in ("trial", "watch", "poll", "timeout", "backoff", "lease"):

@@ -31,7 +31,7 @@ WORDS = (
     "reporters=[]",
     "trackers=[]",
 )
-QUICK = ("update.monitor=null", "update.poll=1s", "update.lease=4s", "update.cooldown=null")
+QUICK = ("update.monitor=null", "update.poll=1s", "update.lease=4s", "update.cooldown=null", "update.tests=none")
 HERE = Path(__file__).parent
 
 

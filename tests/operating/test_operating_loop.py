@@ -98,6 +98,34 @@ def test_a_challenger_that_is_not_better_is_kept_out(place: Place) -> None:
     assert "no decision '99'" in place.cli("decisions", NAME, "99", code=2)
 
 
+@pytest.mark.slow
+def test_a_challenger_passes_the_standard_tests_or_is_kept_out(place: Place) -> None:
+    """The same update twice: with an expectation that no model can meet, and without."""
+    words = ("update", *WORDS, "model=linear", *QUICK[:-1])
+    place.cli(*words, "tests.size_mb=0.000001")
+    assert place.decisions() == ["trigger", "keep"]
+    with place.store() as store:
+        kept = store.decisions.many(NAME)[0]["record"]
+    assert "small/1 stays, small/3 fails standard tests" in kept["text"]
+    assert kept["tests"]["passed"] is False
+    place.cli(*words)
+    assert place.decisions()[-1] == "promote"
+
+
+@pytest.mark.slow
+def test_every_so_many_updates_search_parameters_and_the_next_ones_keep_them(place: Place) -> None:
+    words = ("update", *WORDS, *QUICK, "model=linear", "update.tune_every=2")
+    tune = 'update.tune=["sweep=random","sweep.trials=2"]'
+    place.cli(*words, tune)
+    assert place.decisions() == ["trigger", "promote"]
+    place.cli(*words, tune)
+    with place.store() as store:
+        found = store.decisions.many(NAME)[0]["record"]["tuned"]
+    assert any(word.startswith("model.classification.C=") for word in found)
+    said = place.cli(*words, tune)
+    assert found[0] in said
+
+
 def test_nobody_rolls_back_what_is_as_good_as_before(place: Place) -> None:
     """The rollback's twin, with its cause removed."""
     with place.store() as store:
