@@ -37,9 +37,10 @@ COMMANDS = (
     "measures",
     "keys",
     "predictions",
+    "test",
+    "ci",
     "alarms",
     "ui",
-    "test",
     "new-plugin",
     "doctor",
 )

@@ -26,9 +26,9 @@ OPEN = (
     "goal.value",
     "model.params",
     "sweep.space",
-    "update.triggers",
     "tests.direction",
     "tests.slices.targets",
+    "update.triggers",
 )
 """Mappings that take new keys without a plus sign."""
 
@@ -238,9 +238,9 @@ CHOICES = {
     "fit.early_stopping": ("auto", "none", "required"),
     "fit.warm_by": ("continue", "leaves"),
     "fit.calibration": ("none", "sigmoid", "isotonic"),
-    "monitor.rows": ("log", "source"),
     "level.promote": ("person", "gate", "challenger"),
     "level.tests": ("none", "standard", "staged"),
+    "monitor.rows": ("log", "source"),
     "goal.task": ("binary", "multiclass", "regression"),
     "sweep.name": ("list", "grid", "random", "bayes"),
     "sweep.prune": ("none", "median"),

@@ -100,17 +100,16 @@ class Register(Step):
         return report.passed
 
     def _promote(self, context: Any, version: str, verdict: Mapping[str, Any]) -> None:
-        """Make the version the champion, or the challenger of one, unless the champion that the gate has asked is gone."""
+        """Make the version the champion, unless the one that the gate has asked is gone; or the challenger."""
         level, champion = context.config["level"], verdict["champion"]
         evidence = {"run": context.run.id, "checks": verdict["checks"], "tests": context.summary.get("tests")}
         why = f"passed the gate at level {level['name']}"
-        if level["promote"] == "challenger" and champion is not None:
+        if level["promote"] == "challenger":
             name = version.rpartition("/")[0]
             context.store.promote(version, alias=CHALLENGER, who="gate", why=why, evidence=evidence)
             context.summary["promote"] = f"python -m mlframe promote {version}"
-            context.say(
-                f"{version} is {name}@{CHALLENGER} now: serve it in the shadow with deployer.shadow={CHALLENGER}"
-            )
+            beside = f"; try it in the shadow: deployer.shadow={CHALLENGER}" if champion is not None else ""
+            context.say(f"{version} is {name}@{CHALLENGER} now{beside}")
             return
         try:
             context.store.promote(version, who="gate", why=why, evidence=evidence, expected=champion)
