@@ -37,8 +37,10 @@ COMMANDS = (
     "measures",
     "keys",
     "predictions",
-    "alarms",
     "test",
+    "ci",
+    "alarms",
+    "ui",
     "new-plugin",
     "doctor",
 )

@@ -15,6 +15,7 @@ from mlframe.config.members import check_model_is_read
 from mlframe.config.monitor import check_maturity, check_span, check_window
 from mlframe.config.schema import CHOICES, Config, entries, pick, plain
 from mlframe.config.search import options as group_options
+from mlframe.config.simulate import check_simulate
 from mlframe.config.types import Composed
 from mlframe.config.update import check_update
 from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError, near_matches
@@ -94,6 +95,8 @@ def validate(
     errors.extend(_check_limits(config))
     if changed is None or any(name.startswith("update.") for name in changed):
         errors.extend(check_update(plugins, config, components=components))
+    if steps.get("simulate") is not None and components:
+        errors.extend(check_simulate(plugins, config))
     if components and not errors:
         touched = [group for group in BUILT if changed is None or any(name.startswith(f"{group}.") for name in changed)]
         errors.extend(check_built(plugins, config, [group for group in touched if group in used]))

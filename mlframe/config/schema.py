@@ -26,9 +26,10 @@ OPEN = (
     "goal.value",
     "model.params",
     "sweep.space",
-    "update.triggers",
+    "simulate.strategies",
     "tests.direction",
     "tests.slices.targets",
+    "update.triggers",
 )
 """Mappings that take new keys without a plus sign."""
 
@@ -177,6 +178,20 @@ class Sweep:
 
 
 @dataclass
+class Simulate:
+    """Types of `simulate`; what its words and durations must be is checked by `mlframe.config.simulate`."""
+
+    start: str = "90d"
+    delay: str | None = None
+    look: str = "1d"
+    rows: int | None = None
+    shuffle: bool = False
+    delta: float = 0.002
+    drift_rows: int = 500
+    strategies: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Update:
     """Types of `update`; what its words and durations must be is checked by `mlframe.config.update`."""
 
@@ -223,6 +238,7 @@ class Config:
     store: StoreConfig = field(default_factory=StoreConfig)
     sweep: Sweep = field(default_factory=Sweep)
     monitor: Monitoring = field(default_factory=Monitoring)
+    simulate: Simulate = field(default_factory=Simulate)
     update: Update = field(default_factory=Update)
     cache: str = "read"
     group: str | None = None
@@ -238,9 +254,9 @@ CHOICES = {
     "fit.early_stopping": ("auto", "none", "required"),
     "fit.warm_by": ("continue", "leaves"),
     "fit.calibration": ("none", "sigmoid", "isotonic"),
-    "monitor.rows": ("log", "source"),
     "level.promote": ("person", "gate", "challenger"),
     "level.tests": ("none", "standard", "staged"),
+    "monitor.rows": ("log", "source"),
     "goal.task": ("binary", "multiclass", "regression"),
     "sweep.name": ("list", "grid", "random", "bayes"),
     "sweep.prune": ("none", "median"),

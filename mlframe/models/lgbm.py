@@ -22,6 +22,8 @@ __all__ = ["LgbmAdapter", "check"]
 
 POSITIVE = ("num_leaves", "learning_rate", "n_estimators", "subsample_for_bin", "max_bin")
 NOT_NEGATIVE = ("min_split_gain", "min_child_weight", "min_child_samples", "subsample_freq", "reg_alpha", "reg_lambda")
+AUTO = "auto"
+"""An objective that follows the target as well as the task."""
 FIRST_TOLD = 25
 """The first round that is told; then every doubling."""
 SHARES = ("subsample", "colsample_bytree")
@@ -41,8 +43,17 @@ class LgbmAdapter(Adapter):
         weight: Array | None = None,
         stop: Stop | None = None,
     ) -> None:
-        """Fit with categories, weights and early stopping."""
+        """Fit with categories, weights and early stopping.
+
+        The objective `auto` becomes Poisson's for values of which none is negative: what is learned is still their mean, as
+        the exponential of a sum, which suits effects that multiply. Stopping watches the squared error all the same.
+        """
         options: dict[str, Any] = {"categorical_feature": list(features.categorical)} if features.categorical else {}
+        if estimator.objective == AUTO:
+            amounts = isinstance(estimator, lightgbm.LGBMRegressor) and target.min() >= 0 and target.max() > 0
+            estimator.set_params(objective="poisson" if amounts else None)
+            if amounts:
+                options["eval_metric"] = "l2"
         if stop is not None:
             options |= _watch(estimator, target, stop)
         estimator.fit(features.matrix, target, sample_weight=weight, **options)
@@ -68,7 +79,7 @@ class LgbmAdapter(Adapter):
         return lgbm_saved.load(data)
 
     def fast(self, estimator: Any) -> Callable[[Matrix], Array]:
-        """Return the booster's own predict on one thread, and bit masks for more than a few dense rows."""
+        """Return the booster's own predict without what is around it, and bit masks for more than a few dense rows."""
         return lgbm_fast.predictor(estimator, self.rounds(estimator))
 
     def with_rounds(self, estimator: Any, rounds: int) -> Any:

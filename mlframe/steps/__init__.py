@@ -36,4 +36,5 @@ _SUMMARIES = {
     "monitor": "looks at what the model answered",
     "update": "trains a challenger, compares it with the champion, acts",
     "operate": "monitors, updates and watches, round after round",
+    "simulate": "replays the rows under several ways of updating",
 }

@@ -18,7 +18,7 @@ from mlframe.errors import MovedError
 from mlframe.operating.standard import standard_tests
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.pipeline.scorer import prove, told
-from mlframe.steps.baseline import write_baseline
+from mlframe.steps.baseline import SAMPLE, write_baseline, write_sample
 from mlframe.steps.records import figures_by_part
 from mlframe.steps.split import unpack
 from mlframe.table import Table
@@ -55,17 +55,19 @@ class Register(Step):
         figures = {part: {key: asdict(found) for key, found in items.items()} for part, items in measured.items()}
         facts = {"passed": verdict["passed"], "metric": inputs["scores"]["metric"], "data": context.keys["rows"]}
         with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
-            bundle, trained = Path(folder, "bundle"), Path(folder, TRAINED_ROWS)
+            bundle, trained, sample = Path(folder, "bundle"), Path(folder, TRAINED_ROWS), Path(folder, SAMPLE)
             bundle.mkdir()
             write_bundle(bundle, context, figures, **inputs)
             write_trained_rows(trained, known_rows(context), **inputs)
+            development = inputs["labelled"].take(unpack(inputs["split"]).development)
+            write_sample(sample, development, inputs["pipeline"].columns, int(context.config["seed"]))
             version = context.store.register(
                 name,
                 bundle,
                 run_id=context.run.id,
                 figures=figures,
                 facts=facts,
-                beside={TRAINED_ROWS: trained},
+                beside={TRAINED_ROWS: trained, SAMPLE: sample},
             )
         context.summary["version"] = version
         context.say(f"fast path: {context.summary['fast']}")
@@ -98,17 +100,16 @@ class Register(Step):
         return report.passed
 
     def _promote(self, context: Any, version: str, verdict: Mapping[str, Any]) -> None:
-        """Make the version the champion, or the challenger of one, unless the champion that the gate has asked is gone."""
+        """Make the version the champion, unless the one that the gate has asked is gone; or the challenger."""
         level, champion = context.config["level"], verdict["champion"]
         evidence = {"run": context.run.id, "checks": verdict["checks"], "tests": context.summary.get("tests")}
         why = f"passed the gate at level {level['name']}"
-        if level["promote"] == "challenger" and champion is not None:
+        if level["promote"] == "challenger":
             name = version.rpartition("/")[0]
             context.store.promote(version, alias=CHALLENGER, who="gate", why=why, evidence=evidence)
             context.summary["promote"] = f"python -m mlframe promote {version}"
-            context.say(
-                f"{version} is {name}@{CHALLENGER} now: serve it in the shadow with deployer.shadow={CHALLENGER}"
-            )
+            beside = f"; try it in the shadow: deployer.shadow={CHALLENGER}" if champion is not None else ""
+            context.say(f"{version} is {name}@{CHALLENGER} now{beside}")
             return
         try:
             context.store.promote(version, who="gate", why=why, evidence=evidence, expected=champion)

@@ -38,6 +38,7 @@ __all__ = ["Bundle", "BundleRecord", "open_bundle"]
 STANDARD = Path(__file__).with_name("standard.py")
 STAGED = Path(__file__).with_name("staged.py")
 OPENED = pytest.StashKey["Bundle"]()
+LATEST = "latest"
 TRUTH = "truth.arrow"
 
 
@@ -161,7 +162,8 @@ def open_bundle(
     """Open a version for testing.
 
     Args:
-        name: a version (`email/7`), an alias (`email@champion`, or `champion` where the store has one model), or a folder.
+        name: a version (`email/7`), an alias (`email@champion`, or `champion` where the store has one model), the newest
+            version (`email@latest`), or a folder.
         store: root of the store; without it `MLFRAME_HOME`, then `.mlframe` in the working directory.
         checks: a YAML file of expectations.
         labelled: a file of rows with their truth.
@@ -189,25 +191,33 @@ def open_bundle(
 
 
 def _registered(name: str, root: str | None) -> tuple[str, Path]:
-    from mlframe.errors import UnknownNameError
     from mlframe.store.store import Store
 
     url = None if root else os.environ.get("MLFRAME_STORE_URL")
     with Store.open(root or os.environ.get("MLFRAME_HOME") or str(Path.cwd() / ".mlframe"), url, create=False) as store:
-        if "/" not in name and "@" not in name:
-            models = sorted({version["name"] for version in store.versions()})
-            if name not in models:
-                holders = [model for model in models if store.holder(model, name) is not None]
-                if len(holders) > 1:
-                    raise UnknownNameError(
-                        f"{len(holders)} models have a {name}",
-                        value=name,
-                        where="--mlframe-bundle",
-                        hint="name one: " + ", ".join(f"{model}@{name}" for model in holders),
-                    )
-                name = f"{(holders or models or [name])[0]}@{name}"
-        reference = store.version(name)["reference"]
+        reference = store.version(_full(store, name))["reference"]
         return reference, store.open_bundle(reference)
+
+
+def _full(store: Any, name: str) -> str:
+    """Return the name of one version: an alias alone is that of the only model that has it, `latest` the newest."""
+    from mlframe.errors import UnknownNameError
+
+    models = sorted({version["name"] for version in store.versions()})
+    if "/" not in name and "@" not in name and name not in models:
+        holders = models if name == LATEST else [model for model in models if store.holder(model, name) is not None]
+        if len(holders) > 1:
+            raise UnknownNameError(
+                f"{len(holders)} models have a {name}",
+                value=name,
+                where="--mlframe-bundle",
+                hint="name one: " + ", ".join(f"{model}@{name}" for model in holders),
+            )
+        name = f"{(holders or models or [name])[0]}@{name}"
+    model, _, alias = name.rpartition("@")
+    if alias == LATEST and model in models and store.holder(model, alias) is None:
+        name = str(store.versions(model)[-1]["reference"])
+    return name
 
 
 # ------------------------------------------------------------------------------------------------ pytest

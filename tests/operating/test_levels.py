@@ -36,14 +36,15 @@ def test_level_0_leaves_it_to_a_person(train):
     assert holders() == {"champion": None, "challenger": None}
 
 
-def test_level_1_promotes_what_passes_the_standard_tests(train):
+def test_level_1_promotes_what_passes_the_standard_tests(train, run_cli):
     refused = train("level=1", "tests.size_mb=0.0001")
     assert "test_size: size_mb" in refused
     assert "made/1 is not promoted: the standard tests say no" in refused
     assert holders()["champion"] is None
+    assert run_cli(*WORDS, *QUICK, "level=1", "tests.size_mb=0.0001", "gate.strict=true").code == 3
     out = train("level=1")
-    assert "made/2 is the champion now" in out
-    assert holders() == {"champion": "made/2", "challenger": None}
+    assert "made/3 is the champion now" in out
+    assert holders() == {"champion": "made/3", "challenger": None}
     with Store.open(".mlframe", create=False) as store:
         evidence = store.history("made")[0]["evidence"]
     assert evidence["tests"]["passed"] is True
@@ -52,13 +53,16 @@ def test_level_1_promotes_what_passes_the_standard_tests(train):
 
 
 @pytest.mark.slow
-def test_level_2_tries_it_behind_a_server_and_beside_the_champion(train):
+def test_level_2_tries_it_behind_a_server_and_beside_the_champion(train, run_cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     refused = train("level=2", "tests.endpoint.throughput=1e12")
     assert "test_endpoint_throughput" in refused
     assert holders()["champion"] is None
-    assert "made/2 is the champion now" in train("level=2")  # nothing to try the very first one beside
-    second = train("level=2", "seed=1")
-    assert "made/3 is made@challenger now" in second
+    assert "made/2 is made@challenger now" in train("level=2")
+    assert holders() == {"champion": None, "challenger": "made/2"}
+    promoted = run_cli("promote", "made@challenger", "--why", "approved")
+    assert promoted.code == 0, promoted.err
+    assert "made/3 is made@challenger now; try it in the shadow" in train("level=2", "seed=1")
     assert holders() == {"champion": "made/2", "challenger": "made/3"}
 
 
