@@ -51,7 +51,7 @@ OPERATE = [
     f"monitor.window={2 * CHUNK}",
     "update.monitor=2s",
     "update.poll=1s",
-    "update.cooldown=2m",
+    "update.cooldown=1h",
     "update.watch=10m",
     "update.health.rows=150",
 ]
@@ -152,7 +152,7 @@ class Stage:
             seen = sum(window["rows"] for window in store.windows.many("email"))
         return seen >= 10 * CHUNK
 
-    def wait(self, until: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    def wait(self, until: Callable[[], bool], what: str, seconds: float = 300.0) -> None:
         """Wait for something."""
         end = time.monotonic() + seconds
         while not until():
@@ -190,7 +190,7 @@ class Stage:
 def play(folder: Path, calm: bool) -> dict[str, Any]:
     """Play it all in an empty folder, and return what happened."""
     stage = Stage(folder, calm)
-    stage.mlframe("train", *COMMON, "level=1")  # passes the gate, and is the champion
+    stage.mlframe("train", *COMMON, "level=1", "level.tests=none")  # passes the gate, and is the champion
     stage.start()
     try:
         print("\nmail comes in" + ("" if calm else ", and its labels a chunk later"), flush=True)
