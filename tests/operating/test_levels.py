@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import re
+import shlex
+from pathlib import Path
+
 import pytest
 
+from mlframe.door import COMMANDS
 from mlframe.store.store import Store
 from mlframe.testing import make_table
 
@@ -84,3 +91,43 @@ def test_mistakes_are_told_before_any_data_is_read(run_cli, word, said):
     assert done.code == 2
     assert said in done.err, done.err
     assert "Traceback" not in done.err
+
+
+# ------------------------------------------------------------------------------------------------ the page
+
+ROOT = Path(__file__).parents[2]
+PROPERTIES = re.findall(
+    r"^\| (\d) \| (.+?) \| `mlframe (.+?)` \| `(.+?)::(\w+)` \|$",
+    (ROOT / "docs/levels.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+def test_the_page_names_every_property():
+    assert {level for level, *_ in PROPERTIES} == {"0", "1", "2"}
+    text = " ".join(what for _, what, *_ in PROPERTIES)
+    for word in (
+        "manual", "scripts", "apart", "rare", "no integration or delivery", "no monitoring", "rapid experiment",
+        "continuous training", "symmetry", "modular", "continuous delivery", "pipeline is deployed", "data validation",
+        "model validation", "feature store", "metadata", "trigger", "source control", "test and build",
+        "deployment services", "model registry", "metadata store", "orchestrator",
+    ):  # fmt: skip
+        assert word in text, word
+
+
+@pytest.mark.parametrize(("command", "file", "name"), [item[2:] for item in PROPERTIES])
+def test_every_named_test_and_command_is_real(run_cli, command, file, name):
+    assert re.search(rf"^def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), f"{file}::{name}"
+    words = shlex.split(command)
+    if words[0] in COMMANDS and "=" not in command:
+        module = importlib.import_module(f"mlframe.commands.{words[0].replace('-', '_')}")
+        parser = argparse.ArgumentParser()
+        module.add_arguments(parser)
+        parser.parse_args(words[1:])
+    elif words[0] == "ci":
+        assert run_cli(*words, "--list").code == 0
+    elif words[0] == "-m":
+        assert run_cli("plan", *words).code == 0
+    else:  # a task: it composes, and every key and parameter is one
+        done = run_cli(*(word for word in words if word != "plan"), "--cfg")
+        assert done.code == 0, done.err
