@@ -98,7 +98,9 @@ def _alarm(seconds: float, reason: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if over:  # what runs inside may tell an interruption as a failure of its own, such as a file that cannot be read
+        if (
+            over
+        ):  # what runs inside may tell an interruption as a failure of its own, such as a file that cannot be read
             raise Pruned(reason) from error
         raise
     finally:
