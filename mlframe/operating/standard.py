@@ -138,8 +138,8 @@ def standard_tests(
             )
     said = out.strip().removeprefix("ERROR: ")
     if process.returncode == USAGE:
-        what, _, rest = said.partition("\n")
-        raise UserError(what + (f"\n{rest}" if rest else ""))
+        what, _, hint = said.partition("\n  do: ")
+        raise UserError(what, hint=hint.strip() or f"see python -m pytest --mlframe-bundle {version}")
     raise StepError(
         f"The standard tests of {version} ended with code {process.returncode} and no outcome",
         where="standard tests",

@@ -90,7 +90,10 @@ def jobs(name: str, overrides: Sequence[str], *, sample: int = 1000, tests: bool
             )
         if "${{" in word:
             raise ConfigError(
-                "GitHub would put something else in the place of ${{ … }}", value=word, where="command line"
+                "GitHub would put something else in the place of ${{ … }}",
+                value=word,
+                where="command line",
+                hint="write the value itself, or edit the workflow after it was written",
             )
     words = shlex.join(overrides)
     # The training's own steps mean nothing to other tasks.

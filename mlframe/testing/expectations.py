@@ -115,7 +115,12 @@ def _file(path: Path) -> dict[str, Any]:
         ) from error
     known = [item.name for item in fields(Expectations)]
     if not isinstance(words, dict):
-        raise ConfigError("The file of expectations holds no mapping", value=words, where=str(path))
+        raise ConfigError(
+            "The file of expectations holds no mapping",
+            value=words,
+            where=str(path),
+            hint="give keys of the section tests, one a line, such as 'invariant: [id]'",
+        )
     for key, value in words.items():
         if key not in known:
             raise UnknownNameError.from_name("expectation", str(key), known, where=str(path))
