@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlframe.errors import MlframeError, MovedError, StepError, UnknownNameError
-from mlframe.operating.child import Outcome, memory_of, run_child, tail_of
+from mlframe.operating.child import Outcome, memory_of, run_child, still_runs, tail_of
 from mlframe.operating.policy import Policy
 from mlframe.operating.rows import ARRIVED, Stock, cut, gather, write
 from mlframe.operating.state import State
@@ -124,7 +124,7 @@ class Challenge:
         """
         found = self._trained(update)
         if found is None:
-            log = self.folder / f"{update['id']}.log"
+            log = self._log(update)
             words = training_words(self.context, self.policy, update, self.state.read().get("tuned") or ())
             self.context.say(f"training a challenger: mlframe {' '.join(words)}")
             began = time.monotonic()
@@ -135,9 +135,13 @@ class Challenge:
             self.context.say(f"trained in {time.monotonic() - began:.0f} s: {found['version']}")
         return found
 
+    def _log(self, update: Mapping[str, Any]) -> Path:
+        return self.folder / f"{update['id']}.log"
+
     def _trained(self, update: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what the training of an update gave, None where none has ended well; one that still runs is waited for."""
         while True:
+            alive = still_runs(self._log(update))  # one that has just been started has no run yet
             runs = [*self._closing(update), *self.store.runs(name=self.name, group=update["id"], limit=1000)]
             done = [run for run in runs if run["status"] == "finished" and (run["summary"] or {}).get("version")]
             if done:
@@ -147,10 +151,10 @@ class Challenge:
                     made["tuned"] = found_words(self.context, self.policy, update, done[0])
                 return made
             busy = [run for run in runs if run["status"] == "running"]
-            if not busy:
+            if not busy and not alive:
                 return None
             limit = parse_size(self.node["memory"], where="update.memory")
-            if limit is not None and memory_of(int(busy[0]["pid"])) > limit:
+            if busy and limit is not None and memory_of(int(busy[0]["pid"])) > limit:
                 return None
             self.state.beat()
             time.sleep(0.5)

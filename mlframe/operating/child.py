@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -59,7 +60,9 @@ def run_child(
         environment: variables beside those of this process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file:
+    with log.open("ab") as file, _lock_of(log).open("ab") as lock:
+        # The child shares this lock from its first moment to its last, also when this process is killed in between.
+        fcntl.flock(lock, fcntl.LOCK_EX)
         # A session of its own: Ctrl-C is for this process, which ends the child in good order.
         process = subprocess.Popen(
             [sys.executable, "-m", "mlframe", *words],
@@ -68,6 +71,7 @@ def run_child(
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
+            pass_fds=(lock.fileno(),),
         )
     started = beaten = time.monotonic()
     limit = None
@@ -90,6 +94,22 @@ def run_child(
         end(process)
         raise
     return Outcome(process.returncode, limit, tail_of(log))
+
+
+def still_runs(log: Path) -> bool:
+    """Whether a child that writes to a log runs, whoever started it."""
+    try:
+        with _lock_of(log).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _lock_of(log: Path) -> Path:
+    return log.with_suffix(".lock")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
