@@ -41,6 +41,8 @@ FAMILIES = ("classification", "regression")
 
 SEED_PARAMETERS = ("random_state", "seed", "random_seed")
 THREAD_PARAMETERS = ("n_jobs", "num_threads", "thread_count", "nthread", "threads")
+DEVICE_PARAMETERS = ("device", "device_type", "task_type")
+"""Parameters that say whether a GPU trains; a model's YAML fills one from `resources.gpu` with `${mlframe.device:…}`."""
 
 
 @dataclass(frozen=True)

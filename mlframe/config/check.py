@@ -20,7 +20,7 @@ from mlframe.config.types import Composed
 from mlframe.config.update import check_update
 from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError, near_matches
 from mlframe.plugins import Plugins
-from mlframe.registry import GROUPS, PLURAL, import_target
+from mlframe.registry import DEVICE_PARAMETERS, GROUPS, PLURAL, import_target
 from mlframe.runner.limits import parse_duration, parse_size
 
 __all__ = ["check_types", "validate"]
@@ -93,6 +93,8 @@ def validate(
             errors.extend(check_model_is_read(config, composed.overrides))
             errors.extend(check_last_parts(config["fit"], config["goal"].get("task")))
     errors.extend(_check_limits(config))
+    if components:
+        errors.extend(_check_gpu(config, used))
     if changed is None or any(name.startswith("update.") for name in changed):
         errors.extend(check_update(plugins, config, components=components))
     if steps.get("simulate") is not None and components:
@@ -197,6 +199,23 @@ def _check_limits(config: Mapping[str, Any]) -> Iterator[MlframeError]:
             where="fit.stop_share",
             hint="0.15 means 15 % of a fold's train rows",
         )
+
+
+def _check_gpu(config: Mapping[str, Any], used: Collection[str]) -> Iterator[MlframeError]:
+    """Find a GPU that is asked for and that no picked model can use."""
+    gpu = config["resources"].get("gpu")
+    if gpu is None or gpu is False:
+        return
+    if gpu is not True and (not isinstance(gpu, int) or gpu < 0):
+        hint = "null for none, true for any, or the number of one, from 0"
+        yield ParameterError("resources.gpu names no GPU", value=gpu, where="resources.gpu", hint=hint)
+        return
+    members = [member for member in (pick(config, "ensembler.members") or {}).values() if isinstance(member, Mapping)]
+    models = members or [node for node in (config.get("model"),) if isinstance(node, Mapping)]
+    if {"model", "ensembler"} & set(used) and not any(name in node for node in models for name in DEVICE_PARAMETERS):
+        named = ", ".join(sorted({str(node.get("name")) for node in models}))
+        hint = "leave resources.gpu out, or pick a model that can: lgbm, or xgboost and catboost of their plugins"
+        yield ConfigError(f"No GPU can be used by {named}", value=gpu, where="resources.gpu", hint=hint)
 
 
 def _check_threshold(config: Mapping[str, Any]) -> Iterator[MlframeError]:

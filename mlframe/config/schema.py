@@ -129,6 +129,7 @@ class Resources:
     """Types of `resources`."""
 
     threads: int = 1
+    gpu: Any = None
     memory: str | None = None
     step_seconds: float | None = None
     price_per_hour: float | None = None
@@ -273,7 +274,24 @@ def available_cpus() -> int:
     return min(count, int(limit)) if limit.isdecimal() and int(limit) > 0 else count
 
 
+def device(gpu: Any, without: Any, some: Any, numbered: Any) -> Any:
+    """Return what a model's library calls the device that `resources.gpu` names.
+
+    Args:
+        gpu: the value of `resources.gpu`: null or false, true, or a number.
+        without: the library's word for no GPU.
+        some: its word for any GPU.
+        numbered: its word for a certain one, with `N` in place of the number; `N` alone gives the number itself.
+    """
+    if gpu is None or gpu is False:
+        return without
+    if gpu is True or not isinstance(gpu, int):
+        return some
+    return gpu if numbered == "N" else str(numbered).replace("N", str(gpu))
+
+
 OmegaConf.register_new_resolver("mlframe.cpus", available_cpus, replace=True)
+OmegaConf.register_new_resolver("mlframe.device", device, replace=True)
 
 
 def plain(config: DictConfig | Any, *, resolve: bool = True) -> Any:

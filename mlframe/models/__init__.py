@@ -26,7 +26,15 @@ def mlframe_models() -> list[Component]:
             "Gradient boosting (LightGBM): early stopping, native categories, missing values, sparse text",
             adapter="mlframe.models.lgbm:LgbmAdapter",
             trusted=("collections.OrderedDict", "lightgbm.basic.Booster"),
-            parameters=("deterministic", "extra_trees", "force_col_wise", "max_bin", "verbosity"),
+            parameters=(
+                "deterministic",
+                "device_type",
+                "extra_trees",
+                "force_col_wise",
+                "gpu_device_id",
+                "max_bin",
+                "verbosity",
+            ),
             check="mlframe.models.lgbm:check",
         ),
         Component(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["CatBoostClassifier", "CatBoostRegressor"]
 
 POLICIES = Literal["SymmetricTree", "Depthwise", "Lossguide"]
+DEVICES = Literal["CPU", "GPU"]
 RENAMED = {"n_estimators": "iterations", "random_state": "random_seed", "n_jobs": "thread_count"}
 SHARED: dict[str, list[Any]] = {
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
@@ -35,6 +36,8 @@ SHARED: dict[str, list[Any]] = {
     "one_hot_max_size": [Interval(Integral, 1, None, closed="left")],
     "min_data_in_leaf": [Interval(Integral, 1, None, closed="left")],
     "grow_policy": [StrOptions({"SymmetricTree", "Depthwise", "Lossguide"})],
+    "task_type": [StrOptions({"CPU", "GPU"})],
+    "devices": [str, Interval(Integral, 0, None, closed="left"), None],
 }
 
 
@@ -42,6 +45,8 @@ class _CatBoost(BaseEstimator):  # type: ignore[misc]
     """What both have in common: parameters by their usual names, and pools of rows."""
 
     n_estimators: int
+    task_type: DEVICES
+    devices: str | int | None
     model_: Any
 
     def pool(self, X: Any, y: Any = None, weight: Any = None) -> Any:
@@ -96,13 +101,19 @@ class _CatBoost(BaseEstimator):  # type: ignore[misc]
             eval_set=watched,
             use_best_model=watched is not None,
             early_stopping_rounds=None if watched is None else rounds,
-            callbacks=None if watched is None or callback is None else [callback],
+            # CatBoost tells nobody of rounds on a GPU.
+            callbacks=None if watched is None or callback is None or self.task_type == "GPU" else [callback],
         )
 
     def _options(self) -> dict[str, Any]:
         # What CatBoost would choose by the planned number of rounds (leaf_estimation_iterations, max_ctr_complexity) is a
         # parameter here, so that as many rounds as early stopping left give the same trees.
         params = {RENAMED.get(name, name): value for name, value in self.get_params(deep=False).items()}
+        if self.task_type == "GPU":  # it has no share of features a split there, and refuses to be told of one
+            params.pop("rsm")
+            params["devices"] = None if self.devices is None else str(self.devices)
+        else:  # a processor has no number
+            del params["devices"]
         silent = {"logging_level": "Silent", "allow_writing_files": False, "allow_const_label": True}
         # Bayesian bootstrap is what bagging_temperature belongs to; else CatBoost picks by the number of rows.
         return {**params, **silent, "bootstrap_type": "Bayesian"}
@@ -136,6 +147,8 @@ class CatBoostClassifier(ClassifierMixin, _CatBoost):  # type: ignore[misc]
         balanced: weigh each class by the inverse of its share.
         random_state: seed.
         n_jobs: threads.
+        task_type: whether a GPU trains.
+        devices: which GPUs, such as 0 or "0:1"; None is all.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**SHARED, "balanced": ["boolean"]}
@@ -158,6 +171,8 @@ class CatBoostClassifier(ClassifierMixin, _CatBoost):  # type: ignore[misc]
         balanced: bool = False,
         random_state: int | None = None,
         n_jobs: int | None = None,
+        task_type: DEVICES = "CPU",
+        devices: str | int | None = None,
     ) -> None:
         self.n_estimators = n_estimators
         self.learning_rate = learning_rate
@@ -175,6 +190,8 @@ class CatBoostClassifier(ClassifierMixin, _CatBoost):  # type: ignore[misc]
         self.balanced = balanced
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.task_type = task_type
+        self.devices = devices
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> CatBoostClassifier:
         """Fit on codes, all columns numbers."""
@@ -220,6 +237,8 @@ class CatBoostRegressor(RegressorMixin, _CatBoost):  # type: ignore[misc]
         loss_function: what is minimised, in CatBoost's words.
         random_state: seed.
         n_jobs: threads.
+        task_type: whether a GPU trains.
+        devices: which GPUs, such as 0 or "0:1"; None is all.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**SHARED, "loss_function": [str]}
@@ -242,6 +261,8 @@ class CatBoostRegressor(RegressorMixin, _CatBoost):  # type: ignore[misc]
         loss_function: str = "RMSE",
         random_state: int | None = None,
         n_jobs: int | None = None,
+        task_type: DEVICES = "CPU",
+        devices: str | int | None = None,
     ) -> None:
         self.n_estimators = n_estimators
         self.learning_rate = learning_rate
@@ -259,6 +280,8 @@ class CatBoostRegressor(RegressorMixin, _CatBoost):  # type: ignore[misc]
         self.loss_function = loss_function
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.task_type = task_type
+        self.devices = devices
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> CatBoostRegressor:
         """Fit on values, all columns numbers."""

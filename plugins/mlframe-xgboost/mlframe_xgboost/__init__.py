@@ -26,6 +26,7 @@ PARAMETERS = (
     "max_cat_threshold",
     "random_state",
     "n_jobs",
+    "device",
     "verbosity",
 )
 
