@@ -28,6 +28,7 @@ COMMANDS = (
     "promote",
     "rollback",
     "history",
+    "decisions",
     "export",
     "import",
     "gc",
@@ -36,7 +37,10 @@ COMMANDS = (
     "measures",
     "keys",
     "predictions",
+    "test",
+    "ci",
     "alarms",
+    "ui",
     "new-plugin",
     "doctor",
 )

@@ -16,7 +16,7 @@ WORDS = "<script>alert(1)</script>"
 FIGURES: dict[str, dict[str, Any]] = {
     "drift_share": {"monitor": "drift", "unit": "1", "better": "lower"},
     "missing_share": {"monitor": "quality", "unit": "1", "better": "lower"},
-    "roc_auc": {"monitor": "performance", "unit": "1", "better": "higher", "reference": 0.93},
+    "roc_auc": {"monitor": "performance", "unit": "1", "better": "higher"},
     "latency_p95_ms": {"monitor": "service", "unit": "ms", "better": "lower"},
     "value_per_1000": {"monitor": "business", "unit": "EUR", "better": "higher"},
 }
@@ -37,8 +37,8 @@ def watched(store: Store, name: str = "email", *, days: int = 30, broken: bool =
             "latency_p95_ms": 1.8 + rng.normal(0, 0.1),
             "value_per_1000": (310 if bad else 905) + rng.normal(0, 25),
         }
-        figures = {key: {"value": value, **FIGURES[key]} for key, value in values.items()}
-        figures["roc_auc"] |= {"low": auc - 0.012, "high": auc + 0.012}
+        figures: dict[str, Any] = {key: {"value": value, "low": None, "high": None} for key, value in values.items()}
+        figures["roc_auc"] |= {"low": auc - 0.012, "high": auc + 0.012, "reference": 0.93}
         seen = {}
         if bad:
             seen["drift/column/sender"] = (
@@ -59,6 +59,8 @@ def watched(store: Store, name: str = "email", *, days: int = 30, broken: bool =
             )
         record = {
             "figures": figures,
+            "declared": FIGURES,
+            "tables": {"drift/columns": {"columns": ["column", "distance"], "rows": [["sender", 0.3123456]]}},
             "state": {},
             "notes": [f"{40 if day > days - 3 else 2} % of the labels of this window have not come yet."],
             "alarms": list(seen),

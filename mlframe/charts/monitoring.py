@@ -14,7 +14,7 @@ from typing import Any, Literal
 from mlframe.charts.document import Answer, Document, Fold, Heading, Pictures, Points, Section, Table, Written
 from mlframe.charts.svg import number
 from mlframe.charts.timeline import Bar, Event, Lane, Point, figure, lanes, moment, span_of
-from mlframe.contracts import Chart, Interval, Observation
+from mlframe.contracts import Chart, Interval
 
 __all__ = ["Health", "document", "events_of", "health", "page"]
 
@@ -127,10 +127,10 @@ def page(
     notes: Sequence[str] = (),
     *,
     now: datetime | None = None,
-    observed: Mapping[str, Observation] | None = None,
+    charts: Sequence[Chart] = (),
 ) -> Written:
     """Write the page as HTML; see `document` for what it is given."""
-    return document(name, windows, alarms, decisions, log, notes, now=now, observed=observed).html()
+    return document(name, windows, alarms, decisions, log, notes, now=now, charts=charts).html()
 
 
 def document(
@@ -142,28 +142,27 @@ def document(
     notes: Sequence[str] = (),
     *,
     now: datetime | None = None,
-    observed: Mapping[str, Observation] | None = None,
+    charts: Sequence[Chart] = (),
 ) -> Document:
     """Return the page of a model at work.
 
     Args:
         name: the model's name.
         windows: rows of `store.windows`, the oldest first. In `record`: `figures`, a name to {value, low, high} and, where
-            known, `monitor` (whose it is), `unit`, `better` and `reference` (its value when the version was made);
-            `notes`; `health`; `alarms`, their keys.
+            known, `reference` (its value when the version was made); `declared`, a name to {monitor, unit, better};
+            `notes`; `health`; `alarms`, their keys; `tables`, a title to {columns, rows}.
         alarms: rows of `store.alarms`.
         decisions: rows of `store.decisions`.
         log: the log of aliases, as `store.history` gives it.
         notes: sentences that a reader must know, such as what of this look is missing.
         now: the moment at which one looks; None for the present.
-        observed: what each monitor gave for the newest window: its pictures and tables are shown, too.
+        charts: the monitors' own pictures of the newest window.
     """
     now = now or datetime.now(UTC)
     windows = sorted(windows, key=lambda window: (window["since"], window["until"]))
     hidden, windows = max(0, len(windows) - WINDOWS), windows[-WINDOWS:]
-    observed = observed or {}
     events = events_of(alarms, decisions, log)
-    parts = _Parts(windows, alarms, events, observed)
+    parts = _Parts(windows, alarms, events, charts)
 
     def state() -> Iterable[Any]:
         yield health(windows, alarms, now).answer()
@@ -207,7 +206,7 @@ def document(
     sections.append(Section("events", "Events", happened))
     if windows:
         sections.append(Section("windows", "Windows", looked))
-    if any(seen.tables for seen in observed.values()):
+    if windows and windows[-1]["record"].get("tables"):
         sections.append(Section("details", "Details of the newest window", parts.details))
     return Document(f"{name} at work", "mlframe · monitoring", sections)
 
@@ -220,9 +219,9 @@ class _Parts:
         windows: Sequence[Mapping[str, Any]],
         alarms: Sequence[Mapping[str, Any]],
         events: Sequence[Event],
-        observed: Mapping[str, Observation],
+        charts: Sequence[Chart],
     ) -> None:
-        self.windows, self.alarms, self.events, self.observed = windows, alarms, events, observed
+        self.windows, self.alarms, self.events, self.charts = windows, alarms, events, charts
         self.marked = [event for event in events if event.letter]
         self.span = (
             span_of([(window["since"], window["until"]) for window in windows], self.marked) if windows else None
@@ -272,19 +271,13 @@ class _Parts:
             grouped.setdefault(self._monitor(name), []).append(name)
         newest = self.windows[-1]
         pictures = []
-        for monitor in dict.fromkeys([*grouped, *self.observed]):
+        for monitor in grouped:
             found = [self._timeline(name, monitor) for name in grouped.get(monitor, [])[:PICTURES]]
             pictures += [chart for chart in found if chart]
-            pictures += self.observed[monitor].charts if monitor in self.observed else ()
-        yield Pictures(pictures)
+        yield Pictures([*pictures, *self.charts])
         if any(len(own) > PICTURES for own in grouped.values()):
             yield f"Of each monitor {PICTURES} figures are drawn; all of them are in the table below."
-        for monitor, seen in self.observed.items():
-            if seen.notes:
-                yield Heading(f"To be known of {monitor}")
-                yield Points([("", note) for note in seen.notes])
-        said = {note for seen in self.observed.values() for note in seen.notes}
-        told = [note for note in newest["record"].get("notes") or () if note not in said]
+        told = newest["record"].get("notes") or ()
         if told:
             yield Heading("To be known")
             yield Points([("", str(note)) for note in told])
@@ -305,16 +298,20 @@ class _Parts:
 
     def details(self) -> Iterable[Any]:
         """Give the tables of the newest window."""
-        for monitor, seen in self.observed.items():
-            for title, frame in seen.tables.items():
-                yield Fold(f"{monitor}: {title.replace('_', ' ')} ({frame.height:,} rows)", [Table.of(frame, ROWS)])
+        for title, table in self.windows[-1]["record"]["tables"].items():
+            shown = [[_rounded(item) for item in row] for row in table["rows"][:ROWS]]
+            yield Fold(f"{title.replace('_', ' ')} ({len(table['rows']):,} rows)", [Table(table["columns"], shown)])
 
     def _monitor(self, figure_name: str) -> str:
+        return str(self._declared(figure_name).get("monitor") or "figures")
+
+    def _declared(self, figure_name: str) -> Mapping[str, Any]:
+        """Return what the newest window that has a figure says of it: its monitor, unit and better end."""
         for window in reversed(self.windows):
-            known = _figures(window).get(figure_name, {}).get("monitor")
+            known = (window["record"].get("declared") or {}).get(figure_name)
             if known:
-                return str(known)
-        return next((monitor for monitor, seen in self.observed.items() if figure_name in seen.figures), "figures")
+                return known  # type: ignore[no-any-return]
+        return {}
 
     def _timeline(self, name: str, monitor: str) -> Chart | None:
         points: list[Point] = []
@@ -326,8 +323,9 @@ class _Parts:
                 points.append(Point(window["since"], window["until"], found, window["version"]))
         if not points or self.span is None:
             return None
-        unit = str(entry.get("unit") or "")
-        better = f"{entry['better']} is better" if entry.get("better") else ""
+        declared = self._declared(name)
+        unit = str(declared.get("unit") or "")
+        better = f"{declared['better']} is better" if declared.get("better") else ""
         label = ", ".join(filter(None, ["" if unit == "1" else unit, better]))
         slug = "".join(letter if letter.isalnum() else "_" for letter in name)
         level = _number(entry.get("reference"))

@@ -26,6 +26,10 @@ OPEN = (
     "goal.value",
     "model.params",
     "sweep.space",
+    "simulate.strategies",
+    "tests.direction",
+    "tests.slices.targets",
+    "update.triggers",
 )
 """Mappings that take new keys without a plus sign."""
 
@@ -76,6 +80,8 @@ class Fit:
     stop_rounds: int = 50
     calibration: str = "none"
     threshold: Any = "none"
+    warm: str | None = None
+    warm_by: str = "continue"
 
 
 @dataclass
@@ -84,6 +90,38 @@ class Gate:
 
     strict: bool = False
     tolerance: float = 0.0
+    margin: float | None = None
+
+
+@dataclass
+class Slices:
+    """Types of `tests.slices`."""
+
+    columns: list[str] = field(default_factory=list)
+    targets: dict[str, float] = field(default_factory=dict)
+    least: int = 30
+
+
+@dataclass
+class EndpointLimits:
+    """Types of `tests.endpoint`."""
+
+    latency_ms: float | None = 100.0
+    throughput: float | None = 100.0
+
+
+@dataclass
+class Tests:
+    """Types of `tests`."""
+
+    invariant: list[str] = field(default_factory=list)
+    direction: dict[str, str] = field(default_factory=dict)
+    agree: float = 0.95
+    slices: Slices = field(default_factory=Slices)
+    latency_ms: float | None = None
+    size_mb: float | None = None
+    endpoint: EndpointLimits = field(default_factory=EndpointLimits)
+    paths: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -140,6 +178,52 @@ class Sweep:
 
 
 @dataclass
+class Simulate:
+    """Types of `simulate`; what its words and durations must be is checked by `mlframe.config.simulate`."""
+
+    start: str = "90d"
+    delay: str | None = None
+    look: str = "1d"
+    rows: int | None = None
+    shuffle: bool = False
+    delta: float = 0.002
+    drift_rows: int = 500
+    strategies: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Update:
+    """Types of `update`; what its words and durations must be is checked by `mlframe.config.update`."""
+
+    name: str = "manual"
+    triggers: dict[str, Any] = field(default_factory=dict)
+    combine: str = "any"
+    cooldown: str | None = None
+    window: str = "all"
+    sliding: Any = None
+    rows: str = "data"
+    test: float = 0.3
+    test_rows: int = 200
+    margin: float = 0.0
+    tests: str = "standard"
+    how: str = "scratch"
+    tune_every: int | None = None
+    tune: list[str] = field(default_factory=list)
+    after: str = "promote"
+    alias: str = "challenger"
+    trial: str = "1d"
+    watch: str | None = None
+    health: dict[str, Any] = field(default_factory=dict)
+    monitor: str | None = None
+    poll: str = "1m"
+    timeout: str | None = None
+    memory: str | None = None
+    backoff: str = "10m"
+    lease: str = "2m"
+    once: bool = False
+
+
+@dataclass
 class Config:
     """Types of the root keys that the core reads; components' nodes are checked against their signatures."""
 
@@ -149,10 +233,13 @@ class Config:
     assess: Assess = field(default_factory=Assess)
     fit: Fit = field(default_factory=Fit)
     gate: Gate = field(default_factory=Gate)
+    tests: Tests = field(default_factory=Tests)
     resources: Resources = field(default_factory=Resources)
     store: StoreConfig = field(default_factory=StoreConfig)
     sweep: Sweep = field(default_factory=Sweep)
     monitor: Monitoring = field(default_factory=Monitoring)
+    simulate: Simulate = field(default_factory=Simulate)
+    update: Update = field(default_factory=Update)
     cache: str = "read"
     group: str | None = None
     input: str | None = None
@@ -165,7 +252,10 @@ CHOICES = {
     "cache": CACHE_MODES,
     "fit.refit": ("full", "folds", "auto"),
     "fit.early_stopping": ("auto", "none", "required"),
+    "fit.warm_by": ("continue", "leaves"),
     "fit.calibration": ("none", "sigmoid", "isotonic"),
+    "level.promote": ("person", "gate", "challenger"),
+    "level.tests": ("none", "standard", "staged"),
     "monitor.rows": ("log", "source"),
     "goal.task": ("binary", "multiclass", "regression"),
     "sweep.name": ("list", "grid", "random", "bayes"),

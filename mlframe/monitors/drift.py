@@ -178,8 +178,8 @@ class DriftMonitor(Monitor):
         """Ask a classifier to tell the window's rows from the reference's, by the columns that are returned."""
         import polars as pl
 
-        file = reference.bundle / SAMPLE
-        if read.sample is None or not file.is_file():
+        file = reference.beside.get(SAMPLE)
+        if read.sample is None or file is None:
             return None, []
         before = pl.read_ipc(file.read_bytes())
         left_out = {*read.hidden, *without}
@@ -280,7 +280,7 @@ class DriftMonitor(Monitor):
         if not ranked:
             notes.append("The bundle does not say which columns matter: columns are ranked by distance alone.")
         if read.sample is not None and not kept:
-            notes.append("The bundle keeps no rows to compare with: no classifier test.")
+            notes.append("No rows are kept with the version to compare with: no classifier test.")
         return notes
 
 

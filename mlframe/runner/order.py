@@ -34,6 +34,7 @@ LIFECYCLE = (
     "deploy",
     "monitor",
     "update",
+    "simulate",
 )
 """Order of steps that do not need each other."""
 

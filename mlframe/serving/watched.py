@@ -163,7 +163,7 @@ def text(look: Look) -> bytes:
         version: Labels = (("version", str(window["version"])),)
         record = window["record"]
         for figure, entry in list((record.get("figures") or {}).items())[:FIGURES]:
-            labels = (*version, ("monitor", str(entry.get("monitor") or "")), ("figure", str(figure)))
+            labels = (*version, ("monitor", _monitor_of(record, figure)), ("figure", str(figure)))
             _add(values["mlframe_monitor_figure"], labels, entry.get("value"))
             _add(values["mlframe_monitor_figure_reference"], labels, entry.get("reference"))
         _add(values["mlframe_monitor_health"], version, LEVELS.get(str(record.get("health"))))
@@ -182,14 +182,19 @@ def text(look: Look) -> bytes:
     return "".join(_written(values)).encode()
 
 
+def _monitor_of(record: Mapping[str, Any], figure: str) -> str:
+    """Return the monitor that gave a figure, empty where the window does not say."""
+    return str(((record.get("declared") or {}).get(figure) or {}).get("monitor") or "")
+
+
 def _monitor(alarm: Mapping[str, Any]) -> str:
     return str(alarm["key"]).partition("/")[0]
 
 
 def _monitors(look: Look) -> list[str]:
     """Return the monitors that are known of: each gets a count, also where it is 0, so that a rise can be told."""
-    entries = [entry for window in look.windows for entry in (window["record"].get("figures") or {}).values()]
-    named = {str(entry["monitor"]) for entry in entries if entry.get("monitor")}
+    records = [window["record"] for window in look.windows]
+    named = {_monitor_of(record, figure) for record in records for figure in record.get("figures") or {}} - {""}
     return sorted(named | {_monitor(alarm) for alarm in look.alarms})
 
 

@@ -34,4 +34,7 @@ _SUMMARIES = {
     "predict": "scores a file of rows",
     "deploy": "puts a version to work",
     "monitor": "looks at what the model answered",
+    "update": "trains a challenger, compares it with the champion, acts",
+    "operate": "monitors, updates and watches, round after round",
+    "simulate": "replays the rows under several ways of updating",
 }

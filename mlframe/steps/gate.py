@@ -157,7 +157,9 @@ def champion_check(
         context.say("no champion yet to compare with")
         return None
     reference = version["reference"]
-    base = {"name": f"no worse than {reference}", "wanted": None, "value": None, "better": figure.better}
+    margin = context.config["gate"]["margin"]
+    asked = "no worse than" if margin is None else "better than"
+    base = {"name": f"{asked} {reference}", "wanted": None, "value": None, "better": figure.better}
 
     def unable(reason: str) -> dict[str, Any]:
         context.say(f"not compared with {reference}: {reason}")
@@ -198,13 +200,16 @@ def champion_check(
         return unable(f"{metric} cannot be measured on these rows")
     sign = 1.0 if figure.better == "higher" else -1.0
     tolerance = float(context.config["gate"]["tolerance"])
-    # Worse beyond doubt: the whole interval of the difference lies on the wrong side of the tolerance.
-    best_case = max(sign * difference[0], sign * difference[1])
-    passed = best_case >= -tolerance
+    gain = sorted((sign * difference[0], sign * difference[1]))
+    # Worse beyond doubt: the whole interval of the difference lies on the wrong side of the tolerance; with a margin,
+    # better beyond doubt: the whole interval lies above it.
+    passed = gain[1] >= -tolerance if margin is None else gain[0] > float(margin)
     evidence = (
         f"{metric} {challenger:.4g} against {incumbent:.4g} of {reference} on {len(positions):,} holdout rows that are new "
         f"to it; difference {challenger - incumbent:+.4g}, 95 % interval {difference[0]:+.4g} to {difference[1]:+.4g}"
     )
+    if margin is not None:
+        evidence += f"; wanted better by more than {float(margin):g} beyond doubt"
     return {**base, "passed": bool(passed), "value": challenger, "wanted": incumbent, "evidence": evidence}
 
 
