@@ -42,7 +42,9 @@ def make_log(folder: Path, rows: int, labelled: float, days: int) -> None:
         pipeline = Pipeline.load(bundle / "pipeline", load_plugins().registry)
     pool = make_table(50_000, seed=1).frame
     # As a file would hold them; the model has learned from a file.
-    pool = pool.with_columns(pl.col("ordered", "at").dt.to_string("%Y-%m-%dT%H:%M:%S.%6f"), id=1000 + pl.col("id") % 300)
+    pool = pool.with_columns(
+        pl.col("ordered", "at").dt.to_string("%Y-%m-%dT%H:%M:%S.%6f"), id=1000 + pl.col("id") % 300
+    )
     said = pool.select(pipeline.inputs).hstack(pipeline.predict(pool))
     truth = pool["label"]
     rng = np.random.default_rng(0)

@@ -21,16 +21,27 @@ def wait(place: Place, kind: str, seconds: float = 60) -> None:
         time.sleep(0.3)
 
 
+def next_holder(place: Place, before: str | None) -> str:
+    """Wait until another process than the one before acts for the model."""
+    for _ in range(600):
+        with place.store() as store:
+            found = store.operations.get(NAME)["holder"]
+        if found not in (None, before):
+            return str(found)
+        time.sleep(0.2)
+    raise AssertionError("nobody acts")
+
+
 @pytest.mark.slow
 def test_of_two_one_acts_and_the_other_takes_over(place: Place) -> None:
     first = place.start("operate", *WORDS, *QUICK, "model=linear", *NEW)
-    time.sleep(4)
+    acting = next_holder(place, None)
     second = place.start("operate", *WORDS, *QUICK, "model=linear", *NEW)
     wait(place, "promote")
     time.sleep(3)
     first.kill()  # without a word
     first.communicate()
-    time.sleep(6)
+    next_holder(place, acting)
     said = end(second)
     assert "another process operates small" in said
     assert "taking over small" in said
