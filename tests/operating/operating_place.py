@@ -31,7 +31,7 @@ WORDS = (
     "reporters=[]",
     "trackers=[]",
 )
-QUICK = ("update.monitor=null", "update.poll=1s", "update.lease=4s", "update.cooldown=null", "update.tests=none")
+QUICK = ("update.monitor=null", "update.poll=1s", "update.lease=10s", "update.cooldown=null", "update.tests=none")
 HERE = Path(__file__).parent
 
 
@@ -55,7 +55,7 @@ class Place:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFRAME_")}
         return {**kept, "WANDB_MODE": "disabled", "PYTHONPATH": str(HERE)}
 
-    def cli(self, *words: str, code: int = 0, timeout: float = 120) -> str:
+    def cli(self, *words: str, code: int = 0, timeout: float = 300) -> str:
         """Run a command line to its end."""
         command = [sys.executable, "-m", "mlframe", *words]
         done = subprocess.run(
@@ -74,7 +74,7 @@ class Place:
         """Run a task that kills itself after so many things that it has done to the store; return code and what it said."""
         command = [sys.executable, str(HERE / "operate_and_die.py"), str(after), task, *WORDS, *QUICK, *words]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300, check=False
         )
         return done.returncode, done.stdout + done.stderr
 
@@ -116,7 +116,7 @@ class Place:
 def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
     """End a process in good order and return what it said."""
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=240)
     return said
 
 

@@ -14,7 +14,7 @@ NEW = ("update.triggers={new_data: {rows: 100}}",)
 ONCE = ("operate", *WORDS, *QUICK, "update.once=true")
 
 
-def wait(place: Place, kind: str, seconds: float = 60) -> None:
+def wait(place: Place, kind: str, seconds: float = 240) -> None:
     limit = time.monotonic() + seconds
     while kind not in place.decisions():
         assert time.monotonic() < limit, place.decisions()
@@ -53,7 +53,7 @@ def test_of_two_one_acts_and_the_other_takes_over(place: Place) -> None:
 @pytest.mark.slow
 def test_an_interrupt_in_the_middle_of_a_training_ends_all_and_the_next_start_goes_on(place: Place) -> None:
     process = place.start("operate", *WORDS, *QUICK, "model=linear", *NEW)
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 240
     while (place.record().get("update") or {}).get("phase") != "cut":
         assert time.monotonic() < limit
         time.sleep(0.1)
@@ -82,7 +82,7 @@ def test_trainings_that_fail_wait_longer_each_time_raise_an_alarm_and_leave_the_
             ("update/failed", "problem" if number == 3 else "warning")
         ]
         left = datetime.fromisoformat(last["record"]["until"]) - last["when"]
-        assert abs(left.total_seconds() - wanted) < 0.5
+        assert wanted / 2 < left.total_seconds() <= wanted
         assert "it took longer than 0.5 s (update.timeout)" in last["record"]["text"]
         time.sleep(wanted)
     with place.store() as store:
