@@ -4,8 +4,8 @@
     python benchmarks/batch.py --rows 1000000
 
 Both sides are whole processes that read the same Parquet file in parts of the same size, score with the same registered
-pipeline, and write Parquet. mlframe flushes each part, keeps a manifest with digests and could go on after a kill; the
-loop does none of that.
+pipeline, and write Parquet. The loop asks the bare pipeline. mlframe asks it on the fast path, flushes each part, keeps a
+manifest with digests and could go on after a kill; the loop does none of that.
 """
 
 import argparse
@@ -25,12 +25,18 @@ from soak import environment, run
 PART = 100_000
 LOOP = """
 import sys
+from pathlib import Path
 import polars as pl
-import mlframe
+from mlframe.pipeline.opening import open_pipeline
+from mlframe.plugins import load_plugins
+from mlframe.store.store import Store
+from mlframe.table import ROW
 rows, store, out, size = sys.argv[1:]
-model = mlframe.load("table", store=store)
+with Store.open(store) as opened:
+    bundle = opened.open_bundle("table/1")
+pipeline = open_pipeline(bundle, load_plugins((), None, Path.cwd()).registry, where="table/1").pipeline
 for number, batch in enumerate(pl.scan_parquet(rows).collect_batches(chunk_size=int(size), maintain_order=True)):
-    pl.concat([batch, model.predict(batch)], how="horizontal").write_parquet(f"{out}/part-{number:06d}.parquet")
+    pl.concat([batch, pipeline.score(batch.with_row_index(ROW), "rows")], how="horizontal").write_parquet(f"{out}/part-{number:06d}.parquet")
 """
 
 

@@ -16,7 +16,7 @@ from mlframe.errors import MlframeError, UnknownNameError, UserError
 
 __all__ = ["main"]
 
-LEVELS = {"0": "manual", "1": "pipeline"}
+LEVELS = {"0": "manual", "1": "pipeline", "2": "cicd"}
 
 
 def main(argv: Sequence[str]) -> int:

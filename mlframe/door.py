@@ -37,7 +37,10 @@ COMMANDS = (
     "measures",
     "keys",
     "predictions",
+    "test",
+    "ci",
     "alarms",
+    "ui",
     "new-plugin",
     "doctor",
 )

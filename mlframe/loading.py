@@ -125,4 +125,4 @@ def _opened(version: str, bundle: Path, plugins: Plugins) -> LoadedModel:
     opened = open_pipeline(bundle, plugins.registry, where=version)
     for warning in opened.warnings:
         warnings.warn(warning, stacklevel=4)
-    return LoadedModel(version, opened.pipeline)
+    return LoadedModel(version, opened.quickest())

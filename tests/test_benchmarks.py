@@ -154,3 +154,22 @@ def test_a_soak_counts_what_the_log_lacks(bench, tmp_path: Path, monkeypatch: py
         soak.check_log(tmp_path, seen, exact)
         assert len(seen.faults) == len(words)
         assert all(word in fault for word, fault in zip(words, seen.faults, strict=True))
+
+
+# ------------------------------------------------------------------------------------------------ drift
+
+
+def test_the_rates_of_drift_count_windows_with_alarms(bench) -> None:
+    drift = bench("drift")
+    assert drift.power(3, 1000, 0.5, known=3000).startswith("| 0.5 | 1,000 | 3 | **100.0%** |")
+    assert drift.power(3, 1000, 0.0, known=3000) == "| 0 | 1,000 | 3 | **0.0%** | 0.0% |"
+    assert drift.false_alarms("churn", 1, 200).startswith("| churn | 1 | 200 | 19 | 0 | **0.0%** |")
+
+
+def test_our_side_of_drift_finds_the_column_that_moved(bench, tmp_path: Path) -> None:
+    drift, side = bench("drift"), bench("drift_side")
+    files = [str(tmp_path / name) for name in ("reference.parquet", "window.parquet")]
+    drift.table(2000, 0).write_parquet(files[0])
+    drift.table(2000, 1, drift.SHIFT).write_parquet(files[1])
+    assert side.mlframe(*files)["moved"] == ["x0"]
+    assert side.exact(*files)["seconds"] > 0

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from jinja2 import Template
 from markupsafe import Markup
 
-from mlframe.charts.page import cells, environment, facts, figure, interval, text_of
+from mlframe.charts.page import Link, cells, environment, facts, figure, interval, text_of
 from mlframe.contracts import Chart, Interval
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "Code",
     "Document",
     "Fold",
+    "Form",
     "Heading",
     "Links",
     "Pictures",
@@ -51,7 +52,7 @@ class Answer:
     """A box that stands out: one word with a mark, a sentence, a number, and notes.
 
     Args:
-        kind: good | bad | none.
+        kind: good | warn | bad | none.
         word: the answer in a word or two.
         text: the answer in a sentence.
         big: a figure in large letters, empty for none.
@@ -121,6 +122,21 @@ class Links:
 
 
 @dataclass(frozen=True)
+class Form:
+    """Fields that a reader fills in, sent as a question (GET) to a page of the same server; pages only.
+
+    Args:
+        address: path of the page that answers.
+        fields: name, label and value of each.
+        button: what the button says.
+    """
+
+    address: str
+    fields: Sequence[tuple[str, str, str]]
+    button: str
+
+
+@dataclass(frozen=True)
 class Fold:
     """Blocks that a reader of the page opens; on paper and in Markdown they are open."""
 
@@ -166,12 +182,14 @@ class Document:
         kicker: a line above the title: what kind of document this is, and of what.
         sections: its parts in order.
         lead: a sentence below the title.
+        places: other pages of the same server, shown above the title.
     """
 
     title: str
     kicker: str
     sections: Sequence[Section]
     lead: str = ""
+    places: Sequence[Link] = ()
 
     def html(self) -> Written:
         """Write one self-contained page: no script, no address outside, legible on a phone and on paper."""
@@ -180,7 +198,9 @@ class Document:
             {"id": part.id, "title": part.title, "body": Markup("\n").join(writer.section(part))}
             for part in self.sections
         ]
-        page = _template().render(title=self.title, kicker=self.kicker, lead=self.lead, sections=parts)
+        page = _template().render(
+            title=self.title, kicker=self.kicker, lead=self.lead, sections=parts, places=self.places
+        )
         return Written(page, writer.missing)
 
     def markdown(self) -> Written:
@@ -261,6 +281,10 @@ class _Html(_Writer):
             case Links():
                 lines = [Markup('<li><a href="{}">{}</a> {}</li>').format(quote(a), a, text) for a, text in block.items]
                 return Markup("<ul>{}</ul>").format(Markup("").join(lines))
+            case Link():
+                return Markup("<p>{}</p>").format(block)
+            case Form():
+                return _form(block)
             case Code():
                 return Markup("<pre>{}</pre>").format(block.text)
             case Fold():
@@ -279,8 +303,18 @@ def _points(block: Points) -> Markup:
     return Markup("<ul>{}</ul>").format(Markup("").join(items))
 
 
+def _form(block: Form) -> Markup:
+    fields = (
+        Markup('<label>{} <input name="{}" value="{}" autocomplete="off"></label> ').format(label, name, text)
+        for name, label, text in block.fields
+    )
+    return Markup('<form method="get" action="{}">{}<button>{}</button></form>').format(
+        block.address, Markup("").join(fields), block.button
+    )
+
+
 def _answer(block: Answer) -> Markup:
-    marks = {"good": "✓", "bad": "✗"}
+    marks = {"good": "✓", "warn": "!", "bad": "✗"}
     parts = [
         Markup('<p><span class="badge">{} {}</span></p><p>{}</p>').format(
             marks.get(block.kind, "○"), block.word, block.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -17,7 +18,34 @@ from mlframe.contracts import Chart, Interval
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["cells", "environment", "facts", "figure", "interval", "is_drawing", "table", "text_of", "value"]
+__all__ = ["Link", "cells", "environment", "facts", "figure", "interval", "is_drawing", "table", "text_of", "value"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """Words that lead to another page of the same server.
+
+    Args:
+        text: the words.
+        address: path, quoted, from the root: `/versions/email/7`.
+    """
+
+    text: str
+    address: str
+
+    def __post_init__(self) -> None:
+        """Refuse what leads elsewhere: a text from outside must not become an address."""
+        if not self.address.startswith("/") or self.address.startswith("//"):
+            raise ValueError(f"no path of this server: {self.address!r}")
+
+    def __str__(self) -> str:
+        """Return the words."""
+        return self.text
+
+    def __html__(self) -> str:
+        """Return the link as HTML."""
+        return Markup('<a href="{}">{}</a>').format(self.address, self.text)
+
 
 LONG = 40
 """Letters from which on a cell of a table keeps a width that can be read."""
@@ -111,6 +139,8 @@ def _numbers(items: Sequence[Any]) -> bool:
 
 
 def _content(item: Any) -> str:
+    if isinstance(item, Link):
+        return escape(item)
     return interval(item) if isinstance(item, Interval) else value(item)
 
 
@@ -141,7 +171,9 @@ def _fact(item: Any) -> Markup:
             return _records(item)
         if any(isinstance(part, Mapping) for part in item):
             return Markup("").join(_fact(part) for part in item)
-        return escape(", ".join(value(part) for part in item))
+        return Markup(", ").join(escape(_content(part)) for part in item)
+    if isinstance(item, Link):
+        return escape(item)
     text = value(item)
     if "\n" in text or len(text) > 300:
         return Markup("<details><summary>show</summary><pre>{}</pre></details>").format(text)

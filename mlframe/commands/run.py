@@ -48,7 +48,7 @@ def run_task(door: Door, composed: Composed, group: str | None = None) -> int:
             store.evict(limit)
     display.console.print()
     display.console.print(summary_table(summary_rows(summary), f"run {info.id}"))
-    refused = summary.get("gate", {}).get("passed") is False
+    refused = any(summary.get(part, {}).get("passed") is False for part in ("gate", "tests"))
     return GATE if refused and config["gate"]["strict"] else 0
 
 

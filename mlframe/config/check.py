@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlframe.config.fit import BUILT, check_built, check_folds, check_last_parts
-from mlframe.config.goal import check_figures, check_goal
+from mlframe.config.goal import check_figures, check_goal, check_tests
 from mlframe.config.members import check_model_is_read
 from mlframe.config.monitor import check_maturity, check_span, check_window
 from mlframe.config.schema import CHOICES, Config, entries, pick, plain
@@ -31,6 +31,7 @@ LEAST = {
     "explain": 1,
     "resources.price_per_hour": 0,
     "fit.stop_rounds": 1,
+    "tests.slices.least": 1,
     "sweep.trials": 1,
     "sweep.repeats": 1,
     "sweep.workers": 1,
@@ -66,6 +67,9 @@ def validate(
     if steps.get("monitor") is not None and not raw.get("data"):
         hint = f"pick the data that the model learned from; the goal comes with it: {', '.join(group_options('data'))}"
         return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
+    if (steps.get("operate") is not None or steps.get("update") is not None) and not pick(raw, "data.source"):
+        hint = f"updates learn from it; pick data=…: {', '.join(group_options('data'))}, or your own, as for train"
+        return [*errors, ConfigError("No data is picked", where="data", hint=hint)]
     if steps.get("predict") is not None and not raw.get("data"):
         hint = (
             f"pick the data that the model learned from; its schema checks the rows: {', '.join(group_options('data'))}"
@@ -98,9 +102,10 @@ def validate(
         errors.extend(check_built(plugins, config, [group for group in touched if group in used]))
         if not errors and "ensembler" in used:
             errors.extend(check_folds(plugins, config))
-    figures = changed is None or any(name.startswith(("goal.", "evaluators.")) for name in changed)
+    figures = changed is None or any(name.startswith(("goal.", "evaluators.", "tests.")) for name in changed)
     if figures:
         errors.extend(check_goal(config["goal"]))
+        errors.extend(check_tests(config))
     if components and not errors and figures and "evaluators" in used:
         errors.extend(check_figures(plugins, config))
     return [_from_command_line(composed, error) for error in errors]

@@ -15,10 +15,22 @@ from mlframe.plugins import Plugins
 if TYPE_CHECKING:
     from mlframe.contracts import Figure
 
-__all__ = ["OUTCOMES", "check_figures", "check_goal", "check_ranges", "check_value", "declared_by"]
+__all__ = [
+    "OUTCOMES",
+    "WAYS",
+    "check_figures",
+    "check_goal",
+    "check_ranges",
+    "check_tests",
+    "check_value",
+    "declared_by",
+]
 
 OUTCOMES: Mapping[str, tuple[str, ...]] = {"binary": ("tp", "fp", "tn", "fn"), "regression": ("error",)}
 """Keys of `goal.value` for each learning task that has a value."""
+
+WAYS = ("rising", "falling")
+"""How a score may have to go while a column grows (`tests.direction`)."""
 
 
 def check_goal(goal: Mapping[str, Any]) -> Iterator[MlframeError]:
@@ -61,6 +73,35 @@ def check_goal(goal: Mapping[str, Any]) -> Iterator[MlframeError]:
             )
     if goal.get("task") in (None, *TASKS):
         yield from check_value(goal, goal.get("task"))
+
+
+def check_tests(config: Mapping[str, Any]) -> Iterator[MlframeError]:
+    """Find expectations of the standard tests that mean nothing, whatever the model."""
+    tests = config.get("tests") or {}
+    for name, way in (tests.get("direction") or {}).items():
+        if way not in WAYS:
+            yield UnknownNameError.from_name("direction", str(way), WAYS, where=f"tests.direction.{name}")
+    if not 0 < tests.get("agree", 1) <= 1:
+        yield ParameterError(
+            "tests.agree is a share of the examples",
+            value=tests["agree"],
+            where="tests.agree",
+            hint="above 0, at most 1",
+        )
+    limits = {key: tests.get(key) for key in ("latency_ms", "size_mb")}
+    limits |= {f"endpoint.{key}": limit for key, limit in (tests.get("endpoint") or {}).items()}
+    for key, limit in limits.items():
+        if limit is not None and not (limit > 0 and math.isfinite(limit)):
+            yield ParameterError(
+                f"tests.{key} must be above 0", value=limit, where=f"tests.{key}", hint="null for no limit"
+            )
+    if (tests.get("slices") or {}).get("targets") and not tests["slices"].get("columns"):
+        yield ConfigError(
+            "tests.slices has targets and no columns to make groups of",
+            value=dict(tests["slices"]["targets"]),
+            where="tests.slices.columns",
+            hint="name columns, such as tests.slices.columns=[contract]",
+        )
 
 
 def check_value(goal: Mapping[str, Any], task: str | None) -> Iterator[MlframeError]:

@@ -27,6 +27,8 @@ OPEN = (
     "model.params",
     "sweep.space",
     "simulate.strategies",
+    "tests.direction",
+    "tests.slices.targets",
     "update.triggers",
 )
 """Mappings that take new keys without a plus sign."""
@@ -78,6 +80,8 @@ class Fit:
     stop_rounds: int = 50
     calibration: str = "none"
     threshold: Any = "none"
+    warm: str | None = None
+    warm_by: str = "continue"
 
 
 @dataclass
@@ -87,6 +91,37 @@ class Gate:
     strict: bool = False
     tolerance: float = 0.0
     margin: float | None = None
+
+
+@dataclass
+class Slices:
+    """Types of `tests.slices`."""
+
+    columns: list[str] = field(default_factory=list)
+    targets: dict[str, float] = field(default_factory=dict)
+    least: int = 30
+
+
+@dataclass
+class EndpointLimits:
+    """Types of `tests.endpoint`."""
+
+    latency_ms: float | None = 100.0
+    throughput: float | None = 100.0
+
+
+@dataclass
+class Tests:
+    """Types of `tests`."""
+
+    invariant: list[str] = field(default_factory=list)
+    direction: dict[str, str] = field(default_factory=dict)
+    agree: float = 0.95
+    slices: Slices = field(default_factory=Slices)
+    latency_ms: float | None = None
+    size_mb: float | None = None
+    endpoint: EndpointLimits = field(default_factory=EndpointLimits)
+    paths: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -170,6 +205,7 @@ class Update:
     test: float = 0.3
     test_rows: int = 200
     margin: float = 0.0
+    tests: str = "standard"
     how: str = "scratch"
     tune_every: int | None = None
     tune: list[str] = field(default_factory=list)
@@ -197,6 +233,7 @@ class Config:
     assess: Assess = field(default_factory=Assess)
     fit: Fit = field(default_factory=Fit)
     gate: Gate = field(default_factory=Gate)
+    tests: Tests = field(default_factory=Tests)
     resources: Resources = field(default_factory=Resources)
     store: StoreConfig = field(default_factory=StoreConfig)
     sweep: Sweep = field(default_factory=Sweep)
@@ -215,7 +252,10 @@ CHOICES = {
     "cache": CACHE_MODES,
     "fit.refit": ("full", "folds", "auto"),
     "fit.early_stopping": ("auto", "none", "required"),
+    "fit.warm_by": ("continue", "leaves"),
     "fit.calibration": ("none", "sigmoid", "isotonic"),
+    "level.promote": ("person", "gate", "challenger"),
+    "level.tests": ("none", "standard", "staged"),
     "monitor.rows": ("log", "source"),
     "goal.task": ("binary", "multiclass", "regression"),
     "sweep.name": ("list", "grid", "random", "bayes"),

@@ -44,12 +44,18 @@ def check_simulate(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[Mlfr
         yield ParameterError("This must lie between 0 and 1", value=node["delta"], where="simulate.delta", hint=hint)
     if node["drift_rows"] != 0 and node["drift_rows"] < 100:
         hint = "fewer rows show nothing; 0 compares no column"
-        yield ParameterError("This must be 0, or 100 or more", value=node["drift_rows"], where="simulate.drift_rows", hint=hint)
+        yield ParameterError(
+            "This must be 0, or 100 or more", value=node["drift_rows"], where="simulate.drift_rows", hint=hint
+        )
     if node["rows"] is not None and node["rows"] < 100:
-        yield ParameterError("This must be 100 or more", value=node["rows"], where="simulate.rows", hint="null takes all rows")
+        yield ParameterError(
+            "This must be 100 or more", value=node["rows"], where="simulate.rows", hint="null takes all rows"
+        )
     if config["ensembler"]["name"] != "none":
         hint = "set ensembler=none; what is compared are ways of updating, and one model shows them"
-        yield ConfigError("A simulation trains single models", value=config["ensembler"]["name"], where="ensembler", hint=hint)
+        yield ConfigError(
+            "A simulation trains single models", value=config["ensembler"]["name"], where="ensembler", hint=hint
+        )
     strategies = dict(entries(node["strategies"]))
     if not strategies:
         hint = "such as simulate.strategies.static={kind: static}"
@@ -79,16 +85,16 @@ def policy_of(config: Mapping[str, Any], strategy: Mapping[str, Any], where: str
     return read_policy(node, where=where)
 
 
-def _check_strategy(
-    plugins: Plugins, config: Mapping[str, Any], strategy: Any, where: str
-) -> Iterator[MlframeError]:
+def _check_strategy(plugins: Plugins, config: Mapping[str, Any], strategy: Any, where: str) -> Iterator[MlframeError]:
     if not isinstance(strategy, Mapping) or strategy.get("kind") not in KINDS:
         found = strategy.get("kind") if isinstance(strategy, Mapping) else strategy
         yield UnknownNameError.from_name("kind of strategy", str(found), list(KINDS), where=f"{where}.kind")
         return
     kind = strategy["kind"]
     for key in set(strategy) - {"kind", *KINDS[kind]}:
-        yield UnknownNameError.from_name(f"key of a strategy of kind {kind}", str(key), KINDS[kind], where=f"{where}.{key}")
+        yield UnknownNameError.from_name(
+            f"key of a strategy of kind {kind}", str(key), KINDS[kind], where=f"{where}.{key}"
+        )
     if kind == "online":
         yield from _check_online(plugins, config, strategy, where)
         return
@@ -103,7 +109,9 @@ def _check_strategy(
     for trigger in policy.triggers.values():
         figure = getattr(trigger, "figure", None)
         if figure is not None and figure not in FIGURES:
-            yield UnknownNameError.from_name("figure of a simulation", figure, FIGURES, where=f"{where}.triggers.decay.figure")
+            yield UnknownNameError.from_name(
+                "figure of a simulation", figure, FIGURES, where=f"{where}.triggers.decay.figure"
+            )
     if policy.how == "warm":
         yield from _check_learns_on(plugins, str(config["model"]["name"]), f"{where}.how")
 

@@ -15,6 +15,7 @@ from mlframe.runner.limits import parse_duration, parse_size
 
 __all__ = ["check_update"]
 
+TESTS = ("none", "standard", "staged")
 ROWS = ("data", "feedback")
 HEALTH = ("rows", "latency", "performance", "monitors")
 
@@ -32,7 +33,7 @@ def check_update(plugins: Plugins, config: Mapping[str, Any], *, components: boo
         read_policy(node)
     except Problems as problems:
         yield from problems.errors
-    for key, words in (("rows", ROWS), ("after", AFTER)):
+    for key, words in (("rows", ROWS), ("after", AFTER), ("tests", TESTS)):
         if node[key] not in words:
             yield UnknownNameError.from_name(f"word for update.{key}", str(node[key]), words, where=f"update.{key}")
     for key in ("trial", "watch", "poll", "timeout", "backoff", "lease"):
@@ -63,8 +64,26 @@ def check_update(plugins: Plugins, config: Mapping[str, Any], *, components: boo
     acts = {"operate", "update"} & {
         name for name, options in (pick(config, "task.steps") or {}).items() if options is not None
     }
+    if acts and node["rows"] == "feedback":
+        yield from _check_logged(config)
     if acts and node["how"] == "warm" and components:
         yield from _check_warm(plugins, config)
+
+
+def _check_logged(config: Mapping[str, Any]) -> Iterator[MlframeError]:
+    """Find columns whose values the server does not keep, so that nothing can be learned from its log."""
+    columns = (config.get("data") or {}).get("columns") or {}
+    private = sorted(
+        name
+        for name, column in columns.items()
+        if "pii" in (column.get("tags") or []) and column.get("role", "feature") == "feature"
+    )
+    if private:
+        hint = "set update.rows=data and add labelled rows to the data's source; or take the tag pii away"
+        what = (
+            f"Values of columns tagged pii are hashed in the server's log: nothing is learned from {', '.join(private)}"
+        )
+        yield ConfigError(what, value="feedback", where="update.rows", hint=hint)
 
 
 def _check_warm(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[MlframeError]:

@@ -49,7 +49,7 @@ class Deployment:
     output: str | None = None
 
     def pipeline(self) -> Any:
-        """Load the fitted pipeline (`mlframe.pipeline.Pipeline`); a deployer that only starts others need not."""
+        """Load the fitted pipeline (`mlframe.pipeline.Pipeline`), on the fast path where that is proven."""
         return self.opener()
 
 

@@ -147,6 +147,12 @@ class Adapter:
             How many rounds the fitted estimator uses.
         with_rounds(estimator, rounds: int) -> estimator
             An unfitted copy that trains exactly so many rounds.
+        learn_on(estimator, fitted, features: Features, target, *, weight=None, rounds=None, leaves=False) -> estimator
+            A fitted model that knows what `fitted` knew and has learned these rows, too; `fitted` stays as it is. The
+            unfitted `estimator` has the config's parameters. A boosted model adds so many `rounds`; with `leaves`, it
+            keeps its trees and moves their leaves instead (`ConfigError` where it has none).
+        learns_on(estimator) -> bool
+            Whether it can learn on as it is set up; without this, whoever has `learn_on` can.
         save(estimator) -> bytes, load(data: bytes) -> estimator
             The library's own format; without them the estimator goes through skops.
         gain(estimator) -> array of shape (features,)

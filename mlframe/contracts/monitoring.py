@@ -62,6 +62,8 @@ class Reference:
         figures: figures of the holdout when it was made: name to {value, low, high}.
         goal: the config's goal: metric, targets, value per outcome, currency, volume, dates.
         opener: loads the fitted pipeline (`mlframe.pipeline.Pipeline`), for monitors that must ask it again.
+        beside: files that are kept with the version, not in its bundle, by name: `sample.arrow` holds some of the rows that
+            it was trained on. Servers do not have them.
     """
 
     reference: str
@@ -76,6 +78,7 @@ class Reference:
     figures: Mapping[str, Mapping[str, float | None]]
     goal: Mapping[str, Any]
     opener: Callable[[], Any] | None = None
+    beside: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def mlframe_deployers() -> list[Component]:
         Component(
             "container",
             "mlframe.deployers.container:ContainerDeployer",
-            "Dockerfiles, Compose file and Kubernetes manifests: the server, and the training pipeline that made its version",
+            "Dockerfiles, Compose file and Kubernetes manifests: server, training, operation, Prometheus and Grafana",
         ),
         Component(
             "http",
@@ -28,5 +28,10 @@ def mlframe_deployers() -> list[Component]:
             "package",
             "mlframe.deployers.package:PackageDeployer",
             "An installable wheel for mlframe.load, bundle inside",
+        ),
+        Component(
+            "systemd",
+            "mlframe.deployers.systemd:SystemdDeployer",
+            "Units for a machine without containers: the server and the operating process, with rules and a dashboard",
         ),
     ]

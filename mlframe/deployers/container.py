@@ -6,15 +6,14 @@ import json
 import os
 import platform
 import re
-import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from mlframe.contracts import Deployer, Deployment
+from mlframe.deployers.observing import alert_values, megabytes, operate_words, write_observing, writer
 from mlframe.deployers.package import requirements
 from mlframe.errors import ConfigError, DataError
 
@@ -44,6 +43,8 @@ class ContainerDeployer(Deployer):
         wheels: wheel files that the images install, for what no package index has.
         project: more files and folders of the working directory that the training needs; `conf`, `mlframe_project.py` and
             Python files beside it are taken anyway.
+        operate: overrides of the process that operates the model, beside those of the training.
+        alerts: limits of the rules for alerts: errors (share), latency_ms, silence and stale (spans of time).
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class ContainerDeployer(Deployer):
         store: str | None = None,
         wheels: Sequence[str] = (),
         project: Sequence[str] = (),
+        operate: Sequence[str] = ("update=triggered",),
+        alerts: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = folder
         self.image = image
@@ -71,6 +74,8 @@ class ContainerDeployer(Deployer):
         self.store = store
         self.wheels = [Path(wheel) for wheel in wheels]
         self.project = list(project)
+        self.operate = list(operate)
+        self.alerts = alert_values(alerts)
         if len(schedule.split()) != 5:
             raise ConfigError(
                 "A schedule has five fields: minute, hour, day, month, weekday",
@@ -144,18 +149,18 @@ class ContainerDeployer(Deployer):
             "store": self.store,
             "wheels": [wheel.name for wheel in self.wheels],
             "entry": json.dumps(["python", "-m", "mlframe", *command]),
+            "operate": json.dumps(["python", "-m", "mlframe", *operate_words(tuple(command), self.operate)]),
+            "target": f"server:{self.port}",
+            "key_file": "/run/secrets/mlframe_key",
+            "prometheus": "http://prometheus:9090",
+            "dashboards": "/var/lib/grafana/dashboards",
+            **self.alerts,
             "example": "seed=1",
             "modules": bool(self._modules()),
         }
 
     def _write(self, folder: Path, order: Deployment) -> None:
-        import jinja2
-
-        loader = jinja2.FunctionLoader(
-            lambda name: (resources.files(__package__) / "templates" / name).read_text("utf-8")
-        )
-        writer = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-        writer.globals["quoted"] = shlex.quote
+        templates = writer()
         values = self._values(order)
         for template, target in (
             ("Dockerfile.serve", "Dockerfile"),
@@ -166,7 +171,8 @@ class ContainerDeployer(Deployer):
         ):
             path = folder / target
             path.parent.mkdir(exist_ok=True)
-            path.write_text(writer.get_template(template).render(values), encoding="utf-8")
+            path.write_text(templates.get_template(template).render(values), encoding="utf-8")
+        write_observing(folder / "monitoring", values)
         shutil.copytree(order.bundle, folder / "bundle")
         for path in (folder / "bundle").rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -227,18 +233,6 @@ class ContainerDeployer(Deployer):
                 shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__", ".mlframe", ".git"))
             else:
                 shutil.copy2(source, place)
-
-
-def megabytes(text: str, where: str) -> int:
-    """Return an amount of memory in megabytes.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(MB|GB)\s*", str(text), re.IGNORECASE)
-    if not found or float(found[1]) <= 0:
-        raise ConfigError("This is no amount of memory", value=text, where=where, hint="such as 512MB or 2GB")
-    return round(float(found[1]) * (1024 if found[2].upper() == "GB" else 1))
 
 
 def _lines(texts: Any) -> str:

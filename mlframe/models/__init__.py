@@ -61,6 +61,7 @@ def mlframe_models() -> list[Component]:
             "bayes",
             _both("sklearn.naive_bayes:GaussianNB", "sklearn.linear_model:BayesianRidge"),
             "Gaussian naive Bayes, Bayesian ridge regression",
+            adapter="mlframe.models.partial:PartialAdapter",
             check=CHECK,
         ),
         Component(
@@ -93,6 +94,7 @@ def mlframe_models() -> list[Component]:
             "mlp",
             _both("sklearn.neural_network:MLPClassifier", "mlframe.models.mlp:ScaledMlpRegressor"),
             "Small neural network",
+            adapter="mlframe.models.partial:PartialAdapter",
             trusted=(
                 "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
                 "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",

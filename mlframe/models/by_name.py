@@ -11,6 +11,7 @@ from sklearn.utils import all_estimators
 
 from mlframe.errors import ParameterError, UnknownNameError
 from mlframe.models.checks import constraints
+from mlframe.models.partial import PartialAdapter
 from mlframe.models.saving import TreeSaver
 from mlframe.registry import SEED_PARAMETERS, THREAD_PARAMETERS
 
@@ -19,8 +20,8 @@ __all__ = ["ByNameAdapter", "check", "classifier", "regressor"]
 WHERE = "model.estimator"
 
 
-class ByNameAdapter(TreeSaver):
-    """Loads trees safely, whatever class holds them."""
+class ByNameAdapter(PartialAdapter, TreeSaver):
+    """Loads trees safely, whatever class holds them; classes with `partial_fit` learn on."""
 
     trusted = (
         "functools.partial",

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from mlframe.contracts import Adapter, Features, Stop, Told
+from mlframe.errors import DataError
 from mlframe.models import lgbm_fast, lgbm_saved
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ __all__ = ["LgbmAdapter", "check"]
 
 POSITIVE = ("num_leaves", "learning_rate", "n_estimators", "subsample_for_bin", "max_bin")
 NOT_NEGATIVE = ("min_split_gain", "min_child_weight", "min_child_samples", "subsample_freq", "reg_alpha", "reg_lambda")
+AUTO = "auto"
+"""An objective that follows the target as well as the task."""
 FIRST_TOLD = 25
 """The first round that is told; then every doubling."""
 SHARES = ("subsample", "colsample_bytree")
@@ -40,8 +43,17 @@ class LgbmAdapter(Adapter):
         weight: Array | None = None,
         stop: Stop | None = None,
     ) -> None:
-        """Fit with categories, weights and early stopping."""
+        """Fit with categories, weights and early stopping.
+
+        The objective `auto` becomes Poisson's for values of which none is negative: what is learned is still their mean, as
+        the exponential of a sum, which suits effects that multiply. Stopping watches the squared error all the same.
+        """
         options: dict[str, Any] = {"categorical_feature": list(features.categorical)} if features.categorical else {}
+        if estimator.objective == AUTO:
+            amounts = isinstance(estimator, lightgbm.LGBMRegressor) and target.min() >= 0 and target.max() > 0
+            estimator.set_params(objective="poisson" if amounts else None)
+            if amounts:
+                options["eval_metric"] = "l2"
         if stop is not None:
             options |= _watch(estimator, target, stop)
         estimator.fit(features.matrix, target, sample_weight=weight, **options)
@@ -67,12 +79,45 @@ class LgbmAdapter(Adapter):
         return lgbm_saved.load(data)
 
     def fast(self, estimator: Any) -> Callable[[Matrix], Array]:
-        """Return the booster's own predict on one thread, and bit masks for more than a few dense rows."""
+        """Return the booster's own predict without what is around it, and bit masks for more than a few dense rows."""
         return lgbm_fast.predictor(estimator, self.rounds(estimator))
 
     def with_rounds(self, estimator: Any, rounds: int) -> Any:
         """Return an unfitted copy that trains exactly so many rounds."""
         return clone(estimator).set_params(n_estimators=rounds)
+
+    def learn_on(
+        self,
+        estimator: Any,
+        fitted: Any,
+        features: Features,
+        target: Array,
+        *,
+        weight: Array | None = None,
+        rounds: int | None = None,
+        leaves: bool = False,
+    ) -> Any:
+        """Return the fitted model with more trees that new rows have taught, or with leaves that they have moved.
+
+        https://lightgbm.readthedocs.io/en/stable/Parameters.html#input_model, and `Booster.refit`, which keeps the trees.
+
+        Raises:
+            DataError: the new rows lack a class.
+        """
+        codes = getattr(fitted, "classes_", None)
+        if codes is not None and len(np.unique(target)) < len(codes):
+            hint = "wait for more rows, or set update.how=scratch"
+            raise DataError("The new rows lack a class, so that the model cannot learn on from them", hint=hint)
+        if leaves:
+            given = {} if weight is None else {"weight": weight}
+            booster = fitted.booster_.refit(features.matrix, np.asarray(target, dtype=np.float64), **given)
+            if codes is None:
+                return lgbm_saved.LgbmRegressor(booster, estimator.n_jobs)
+            return lgbm_saved.LgbmClassifier(booster, estimator.n_jobs, [int(code) for code in codes])
+        more = clone(estimator).set_params(n_estimators=rounds or estimator.n_estimators)
+        options: dict[str, Any] = {"categorical_feature": list(features.categorical)} if features.categorical else {}
+        more.fit(features.matrix, target, sample_weight=weight, init_model=fitted.booster_, **options)
+        return more
 
     def gain(self, estimator: Any) -> Array:
         """Return the sum of each feature's gains, shape (features,)."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Leaf", "Masks", "Split", "masks_of"]
 
 MOST_LEAVES = 64
+BLOCK = 512
+"""Rows that are scored at once: their masks fit into the processor's own memory."""
+
 MOST_BYTES = 32 << 20
 """Of a table; a model that needs more is scored by its library."""
 
@@ -82,9 +85,13 @@ class Masks:
         Args:
             matrix: shape (rows, features), dense; NaN is missing.
         """
-        rows = len(matrix)
         if not self.columns:
-            return np.tile(self.values[self.starts].reshape(-1, self.outputs).sum(axis=0), (rows, 1))
+            return np.tile(self.values[self.starts].reshape(-1, self.outputs).sum(axis=0), (len(matrix), 1))
+        if len(matrix) <= BLOCK:
+            return self._block(matrix)
+        return np.concatenate([self._block(matrix[start : start + BLOCK]) for start in range(0, len(matrix), BLOCK)])
+
+    def _block(self, matrix: Array) -> Array:
         # A column of numbers in a row of memory each; searchsorted puts NaN behind infinity.
         by_column = np.ascontiguousarray(matrix.T, dtype=np.float64)
         left: Any = None
@@ -92,7 +99,7 @@ class Masks:
             found = table[edges.searchsorted(by_column[feature])]
             left = found if left is None else np.bitwise_and(left, found, out=left)
         leaf = np.bitwise_count(left - 1)  # one bit is left: the bits below it count its place
-        sums: Array = self.values[self.starts + leaf].reshape(rows, -1, self.outputs).sum(axis=1)
+        sums: Array = self.values[self.starts + leaf].reshape(len(matrix), -1, self.outputs).sum(axis=1)
         return sums
 
 

@@ -10,6 +10,11 @@ def mlframe_monitors() -> list[Component]:
     """Offer the built-in monitors."""
     return [
         Component(
+            "drift",
+            "mlframe.monitors.drift:DriftMonitor",
+            "Columns and predictions that have moved since training, ranked by what that does to predictions",
+        ),
+        Component(
             "quality",
             "mlframe.monitors.quality:QualityMonitor",
             "Broken rules, missing and unseen values, freshness, volume, duplicates, clocks, contradicting labels",
@@ -18,10 +23,5 @@ def mlframe_monitors() -> list[Component]:
             "service",
             "mlframe.monitors.service:ServiceMonitor",
             "Latency, throughput, sizes of requests, cost of 1,000 predictions",
-        ),
-        Component(
-            "drift",
-            "mlframe.monitors.drift:DriftMonitor",
-            "Columns and predictions that have moved since training, ranked by what that does to predictions",
         ),
     ]

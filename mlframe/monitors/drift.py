@@ -63,6 +63,7 @@ class DriftMonitor(Monitor):
         negligible: share in what predictions depend on below which a column's alarm is only an `info`.
         auc: ROC AUC of a classifier that tells the window's rows from the reference's, from which they have moved together;
             it is an alarm only where no single column explains it.
+        rows: fewest rows of a window in which drift is told.
         sample: rows of the window that the classifier gets; 0 leaves it out.
         seed: seed of the classifier and its rows.
 
@@ -78,6 +79,7 @@ class DriftMonitor(Monitor):
         correction: str = "yekutieli",
         negligible: float = 0.01,
         auc: float = 0.65,
+        rows: int = 50,
         sample: int = 1000,
         seed: int = 0,
     ) -> None:
@@ -88,6 +90,7 @@ class DriftMonitor(Monitor):
             "correction": (correction, correction in CORRECTIONS, " or ".join(CORRECTIONS)),
             "negligible": (negligible, 0 <= negligible <= 1, "between 0 and 1"),
             "auc": (auc, 0.5 < auc <= 1, "above 0.5 and at most 1"),
+            "rows": (rows, rows >= 1, "1 or more"),
             "sample": (sample, sample >= 0, "0 or more"),
         }
         for name, (value, good, words) in ranges.items():
@@ -99,7 +102,7 @@ class DriftMonitor(Monitor):
                     hint="conf/monitors/drift.yaml says what it means",
                 )
         self.effect, self.strong, self.false_discovery, self.correction = effect, strong, false_discovery, correction
-        self.negligible, self.auc, self.sample, self.seed = negligible, auc, sample, seed
+        self.negligible, self.auc, self.rows, self.sample, self.seed = negligible, auc, rows, sample, seed
 
     def declares(self) -> Sequence[Figure]:
         """Return the share of columns that moved, the largest distance, that of predictions, and the classifier's AUC."""
@@ -130,6 +133,9 @@ class DriftMonitor(Monitor):
             return Observation(
                 notes=[f"Drift is not told: none of the window's rows was answered by {reference.reference}."]
             )
+        if read.rows < self.rows:
+            few = f"Drift is not told of {read.rows:,} rows: {self.rows:,} or more are wanted (monitors.drift.rows)."
+            return Observation(notes=[few])
         importance = reference.baseline.get("importance") or {}
         kinds = {column["name"]: column["kind"] for column in reference.inputs}
         columns = [
@@ -172,8 +178,8 @@ class DriftMonitor(Monitor):
         """Ask a classifier to tell the window's rows from the reference's, by the columns that are returned."""
         import polars as pl
 
-        file = reference.bundle / SAMPLE
-        if read.sample is None or not file.is_file():
+        file = reference.beside.get(SAMPLE)
+        if read.sample is None or file is None:
             return None, []
         before = pl.read_ipc(file.read_bytes())
         left_out = {*read.hidden, *without}
@@ -274,7 +280,7 @@ class DriftMonitor(Monitor):
         if not ranked:
             notes.append("The bundle does not say which columns matter: columns are ranked by distance alone.")
         if read.sample is not None and not kept:
-            notes.append("The bundle keeps no rows to compare with: no classifier test.")
+            notes.append("No rows are kept with the version to compare with: no classifier test.")
         return notes
 
 

@@ -26,8 +26,8 @@ FACTORS: Mapping[str, float] = {
     "1,000,000": 1e6,
 }
 """Factors between units that are easily mistaken for each other."""
-NEAR = {"q5": 0.2, "q50": 0.05, "q95": 0.1}
-"""How near quantiles must come to such a multiple of what they were."""
+NEAR = {"mean": 0.1, "deviation": 0.15}
+"""How near both must come to such a multiple of what they were."""
 FILLED = "Values arrive that were missing: a source was added or mended, or a default is filled in."
 
 
@@ -73,8 +73,8 @@ def cause_of(kind: str, moved: Movement) -> str:
     if (
         isinstance(before, Mapping)
         and isinstance(now, Mapping)
-        and before["q50"] is not None
-        and now["q50"] is not None
+        and before["low"] is not None
+        and now["low"] is not None
     ):
         return _cause_of_numbers(before, now, gone)
     if gone <= -0.05:
@@ -101,12 +101,12 @@ def _what(kind: str, moved: Movement) -> str:
     if (
         isinstance(before, Mapping)
         and isinstance(now, Mapping)
-        and now["q50"] is not None
-        and before["q50"] is not None
+        and now["low"] is not None
+        and before["low"] is not None
     ):
-        parts.append(
-            f"median {now['q50']:.4g}, {before['q50']:.4g} before; mean {now['mean']:.4g}, {before['mean']:.4g} before"
-        )
+        parts.append(f"mean {now['mean']:.4g}, {before['mean']:.4g} before")
+        if now["q50"] is not None and before["q50"] is not None:
+            parts.append(f"median {now['q50']:.4g}, {before['q50']:.4g} before")
     if (moved.unseen or 0.0) >= 0.001:
         new = ", ".join(f"{name!r} {share:.1%}" for name, share in list(moved.told["new"].items())[:3])
         parts.append(f"{moved.unseen:.1%} of the names were never seen" + (f" ({new})" if new else ""))
@@ -129,7 +129,7 @@ def _cause_of_numbers(before: Mapping[str, Any], now: Mapping[str, Any], gone: f
         return f"Only one value arrives, {now['low']:g}: a default, or a source that stands still."
     for words, factor in FACTORS.items():
         for times in (factor, 1 / factor):
-            pairs = [(before[q] * times, now[q], near) for q, near in NEAR.items()]
+            pairs = [(before[part] * times, now[part], near) for part, near in NEAR.items()]
             if all(a and abs(b / a - 1) <= near for a, b, near in pairs):
                 size = "large" if times > 1 else "small"
                 return f"Values are about {words} times as {size} throughout: the unit has changed, or a source's."

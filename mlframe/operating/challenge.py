@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mlframe.errors import MlframeError, MovedError, StepError
+from mlframe.errors import MlframeError, MovedError, StepError, UnknownNameError
 from mlframe.operating.child import Outcome, memory_of, run_child, tail_of
 from mlframe.operating.policy import Policy
 from mlframe.operating.rows import ARRIVED, Stock, cut, gather, write
@@ -124,32 +125,27 @@ class Challenge:
         found = self._trained(update)
         if found is None:
             log = self.folder / f"{update['id']}.log"
-            words = training_words(self.context, self.policy, update)
+            words = training_words(self.context, self.policy, update, self.state.read().get("tuned") or ())
             self.context.say(f"training a challenger: mlframe {' '.join(words)}")
             began = time.monotonic()
-            ended = run_child(
-                words,
-                log,
-                seconds=parse_duration(self.node["timeout"], where="update.timeout"),
-                memory=parse_size(self.node["memory"], where="update.memory"),
-                beat=self.state.beat,
-                pause=self.state.lease / 4,
-                environment=_environment(self.context),
-            )
+            ended = self._child(words, log)
             found = self._trained(update)
             if found is None:
-                raise _failed(ended, log)
+                raise _failed(ended, log, "training")
             self.context.say(f"trained in {time.monotonic() - began:.0f} s: {found['version']}")
         return found
 
     def _trained(self, update: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what the training of an update gave, None where none has ended well; one that still runs is waited for."""
         while True:
-            runs = self.store.runs(name=self.name, group=update["id"], limit=1000)
+            runs = [*self._closing(update), *self.store.runs(name=self.name, group=update["id"], limit=1000)]
             done = [run for run in runs if run["status"] == "finished" and (run["summary"] or {}).get("version")]
             if done:
                 summary = done[0]["summary"]
-                return {"run": done[0]["id"], "version": summary["version"], "verdict": summary.get("gate") or {}}
+                made = {"run": done[0]["id"], "version": summary["version"], "verdict": summary.get("gate") or {}}
+                if self.policy.tunes(update["number"]):
+                    made["tuned"] = found_words(self.context, self.policy, update, done[0])
+                return made
             busy = [run for run in runs if run["status"] == "running"]
             if not busy:
                 return None
@@ -158,6 +154,15 @@ class Challenge:
                 return None
             self.state.beat()
             time.sleep(0.5)
+
+    def _closing(self, update: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the run that closed the update's search for parameters."""
+        try:
+            sweep = self.store.sweep("last")
+        except UnknownNameError:
+            return []
+        mine = f"group={update['id']}" in sweep["command"] and sweep.get("closing")
+        return [self.store.run(sweep["closing"]["run"])] if mine else []
 
     def _judge(self, update: Mapping[str, Any]) -> dict[str, Any]:
         """Decide from the gate's checks, one of which is the paired comparison with the champion."""
@@ -177,9 +182,43 @@ class Challenge:
         if not compared or compared[0]["passed"] is not True:
             why = compared[0]["evidence"] if compared else "no comparison was made"
             return {**base, "kind": "keep", "text": f"{champion} stays, {version} could not be compared with it: {why}"}
+        base["tests"] = self._tested(update)
+        if base["tests"] and not base["tests"]["passed"]:
+            why = "; ".join(base["tests"]["failures"][:3])
+            return {**base, "kind": "keep", "text": f"{champion} stays, {version} fails standard tests: {why}"}
         kind = self.node["after"]
         words = {"promote": "is the champion", "shadow": "goes to the shadow", "canary": "goes to the canary"}[kind]
         return {**base, "kind": kind, "text": f"{version} {words}: {compared[0]['evidence']}"}
+
+    def _tested(self, update: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Run the standard tests in a process of their own; None where none are asked for.
+
+        Raises:
+            _Failed: they ended without an outcome.
+        """
+        if self.node["tests"] == "none":
+            return None
+        file, log = (self.folder / f"{update['id']}-tests.{ending}" for ending in ("json", "log"))
+        file.unlink(missing_ok=True)
+        place = [word for word in child_words(self.context, task="test") if _key(word).startswith("store.")]
+        staged = ["--staged"] if self.node["tests"] == "staged" else []
+        ended = self._child(["test", update["version"], *staged, f"--json={file}", *place], log)
+        if not file.exists():
+            raise _failed(ended, log, "standard tests")
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {key: found[key] for key in ("passed", "seconds", "counts", "failures")}
+
+    def _child(self, words: Sequence[str], log: Path) -> Outcome:
+        """Run a command line in a process of its own, within the limits of an update."""
+        return run_child(
+            words,
+            log,
+            seconds=parse_duration(self.node["timeout"], where="update.timeout"),
+            memory=parse_size(self.node["memory"], where="update.memory"),
+            beat=self.state.beat,
+            pause=self.state.lease / 4,
+            environment=_environment(self.context),
+        )
 
     def _act(self, update: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """Do what was decided, unless the alias log says that it is done; then the update is over."""
@@ -187,6 +226,8 @@ class Challenge:
         kind, version = decision["kind"], decision["version"]
         fields: dict[str, Any] = {"update": None, "updated": _now(), "seen": update["seen"], "failures": 0}
         fields |= {"not_before": None, "pending": [], "last_rows": update["rows"]}
+        if update.get("tuned") is not None:
+            fields["tuned"] = update["tuned"]
         if kind == "promote" and not self.point(version, update["id"], decision, expected=decision["champion"]):
             kind = decision["kind"] = "overtaken"
             decision["text"] = f"{version} is not promoted: the champion was moved while it was decided"
@@ -198,7 +239,7 @@ class Challenge:
             fields = {"update": None}
         fired = record.get("pending") or []
         evidence = {key: value for key, value in decision.items() if key not in ("kind", "text")}
-        evidence |= {key: update[key] for key in ("rows", "new", "test")}
+        evidence |= {key: update[key] for key in ("rows", "new", "test", "tuned") if key in update}
         seconds = (datetime.now(UTC) - datetime.fromisoformat(update["began"])).total_seconds()
         made = self.state.decide(
             kind, update["id"], decision["text"], update=update["id"], fired=fired, seconds=seconds, **evidence
@@ -275,12 +316,27 @@ def child_words(context: Any, *, task: str) -> list[str]:
     ]
 
 
-def training_words(context: Any, policy: Policy, update: Mapping[str, Any]) -> list[str]:
-    """Return the words of the training: on the rows of the update, judged along time, promoted by nobody."""
+def found_words(context: Any, policy: Policy, update: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    """Return what a search has found: the words of the run that closed it which the update did not give."""
+    given = training_words(context, policy, update)
+    return [word for word in run["facts"]["command"] if word not in given and not word.startswith("task=")]
+
+
+def training_words(context: Any, policy: Policy, update: Mapping[str, Any], tuned: Sequence[str] = ()) -> list[str]:
+    """Return the words of the training: on the rows of the update, judged along time, promoted by nobody.
+
+    Args:
+        context: the run.
+        policy: the update policy.
+        update: the update: its file, rows, and champion.
+        tuned: what the last search for parameters has found, used by every update until the next one.
+    """
     source, splitter = context.config["data"]["source"], context.config["splitter"]
     words, added = [], set()
     for word in child_words(context, task="train"):
-        if _key(word).startswith(("data/source", "data.source")):
+        if _key(word).startswith("data.source.") and word.startswith("~"):
+            words.append(word)  # gone before, gone now
+        elif _key(word).startswith(("data/source", "data.source")):
             added |= {_key(word).removeprefix("data.source.")} if word.startswith("+") else set()
         elif not _key(word).startswith("splitter") and _key(word) != "level":
             words.append(word)
@@ -297,7 +353,9 @@ def training_words(context: Any, policy: Policy, update: Mapping[str, Any]) -> l
     words += ["level=manual", f"gate.margin={context.config['update']['margin']}", f"group={update['id']}"]
     if policy.how == "warm" and update["champion"]:
         words += [f"fit.warm={update['champion']}"]
-    return ["-m", *words, *context.config["update"]["tune"]] if policy.tunes(update["number"]) else words
+    if policy.tunes(update["number"]):
+        return [*words, "-m", *context.config["update"]["tune"]]
+    return [*words, *tuned]
 
 
 def new_rows(labels: int, store: Any, champion: str | None, record: Mapping[str, Any]) -> int:
@@ -320,19 +378,18 @@ def _environment(context: Any) -> dict[str, str]:
     return {"OMP_NUM_THREADS": threads}
 
 
-def _failed(ended: Outcome, log: Path) -> _Failed:
+def _failed(ended: Outcome, log: Path, task: str) -> _Failed:
     if ended.limit is not None:
-        return _Failed(
-            f"The training was ended: {ended.limit}", where=str(log), hint="raise the limit, or give it less to do"
-        )
+        hint = "raise the limit, or give it less to do"
+        return _Failed(f"The {task} was ended: {ended.limit}", where=str(log), hint=hint)
     lines = ended.tail.splitlines()
     at = next((index for index in range(len(lines) - 1, -1, -1) if lines[index].startswith("mlframe:")), None)
-    what = f"it ended with code {ended.code}"
+    why = f"it ended with code {ended.code}"
     if at is not None:
-        what = lines[at].removeprefix("mlframe:").strip()
-        if what.endswith("before anything was read:") and at + 1 < len(lines):
-            what = lines[at + 1].strip()
-    return _Failed(f"The training failed: {what}", where=str(log), hint=f"its last lines:\n{tail_of(log)}")
+        why = lines[at].removeprefix("mlframe:").strip()
+        if why.endswith("before anything was read:") and at + 1 < len(lines):
+            why = lines[at + 1].strip()
+    return _Failed(f"The {task} failed: {why}", where=str(log), hint=f"its last lines:\n{tail_of(log)}")
 
 
 def _quoted(path: str) -> str:

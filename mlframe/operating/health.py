@@ -57,7 +57,7 @@ def look(
     Args:
         context: the run.
         version: the version at work.
-        before: what it is compared with.
+        before: the version before it, or beside it.
         since: from when on it works.
         before_since: rows of `before` from this moment on count.
         metric: the figure of its performance.
@@ -70,9 +70,10 @@ def look(
     asked = scan_predictions(store, name, before_since)
     ours = asked.filter((pl.col("version") == version) & (pl.col("time") >= since))
     ours = ours.filter(pl.col("role") == role) if role else ours.filter(pl.col("role") != "shadow")
-    theirs = asked.filter((pl.col("version") == before) & (pl.col("role") != "shadow"))
-    if role is None:
-        theirs = theirs.filter(pl.col("time") < since)
+    theirs = asked.filter(pl.col("role") != "shadow")
+    # Of versions that took turns, whatever answered before counts: the last one may have been there for minutes only.
+    same = pl.col("version") == before if role else (pl.col("version") != version) & (pl.col("time") < since)
+    theirs = theirs.filter(same)
     wanted = int(rules.get("rows") or 1)
     fallen: list[str] = []
     evidence: dict[str, Any] = {"version": version, "before": before}
@@ -84,7 +85,7 @@ def look(
     if rules.get("latency") and min(rows, other) >= wanted and now_ms is not None and then_ms is not None:
         evidence |= {"latency_ms": now_ms, "latency_ms_before": then_ms}
         if now_ms > rules["latency"] * then_ms and now_ms > then_ms + MILLISECONDS:
-            fallen.append(f"95 of 100 answers take up to {now_ms:.3g} ms, it was {then_ms:.3g} ms with {before}")
+            fallen.append(f"95 of 100 answers take up to {now_ms:.3g} ms, it was {then_ms:.3g} ms before")
     if rules.get("performance") is not None:
         truth = scan_feedback(store, name).filter(pl.col("label").is_not_null())
         truth = truth.sort("time").group_by("request_id", "row").agg(pl.col("label").last())
@@ -92,7 +93,7 @@ def look(
             _performance(context, reference, part.join(truth, on=["request_id", "row"]), metric, wanted)
             for reference, part in ((version, ours), (before, theirs))
         ]
-        text = _worse(found, metric, lower, float(rules["performance"]), before)
+        text = _worse(found, metric, lower, float(rules["performance"]), f"of {before}" if role else "before")
         evidence |= {
             f"{metric}{suffix}": one[0].value for suffix, one in zip(("", "_before"), found, strict=True) if one[0]
         }
@@ -133,7 +134,7 @@ def _performance(
     return None, rows
 
 
-def _worse(found: list[tuple[Interval | None, int]], metric: str, lower: bool, by: float, before: str) -> str | None:
+def _worse(found: list[tuple[Interval | None, int]], metric: str, lower: bool, by: float, when: str) -> str | None:
     """Say that the first figure is worse than the second by so much beyond chance; None where it is not."""
     (ours, rows), (theirs, others) = found
     if ours is None or theirs is None:
@@ -145,9 +146,7 @@ def _worse(found: list[tuple[Interval | None, int]], metric: str, lower: bool, b
     error = sum((float(width or 0.0) / WIDTH) ** 2 for width in widths) ** 0.5
     if fall <= SURE * error:
         return None
-    return (
-        f"{metric} is {ours.value:.4g} on {rows:,} labelled rows, it was {theirs.value:.4g} on {others:,} with {before}"
-    )
+    return f"{metric} is {ours.value:.4g} on {rows:,} labelled rows, it was {theirs.value:.4g} on {others:,} {when}"
 
 
 def _raised(context: Any, version: str, since: datetime, monitors: Any) -> Iterator[Mapping[str, Any]]:

@@ -211,7 +211,9 @@ def observe(
                 hint="figures are named by `declares`, keys of alarms begin with the monitor's name",
             )
             continue
-        record["figures"] |= {name: asdict(value) for name, value in seen.figures.items()}
+        record["figures"] |= {
+            name: {**asdict(value), **_before(reference, name)} for name, value in seen.figures.items()
+        }
         record["declared"] |= {name: dict(declared[name]) for name in seen.figures}
         record["notes"] += [f"{key}: {note}" for note in seen.notes]
         if seen.state is not None:
@@ -228,6 +230,12 @@ def observe(
     record["severities"] = {key: alarm.severity for key, alarm in sorted(look.alarms.items())}
     record["health"] = health_of([alarm.severity for alarm in look.alarms.values()])
     return look
+
+
+def _before(reference: Reference, figure: str) -> dict[str, float]:
+    """Return a figure's value when the version was made, where it is known under the same name."""
+    value = (reference.figures.get(figure) or {}).get("value")
+    return {} if value is None else {"reference": value}
 
 
 def health_of(severities: Sequence[str]) -> str:

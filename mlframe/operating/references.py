@@ -57,4 +57,5 @@ def reference_of(store: Any, registry: Any, name: str, goal: Mapping[str, Any] |
         figures=figures.get("holdout") or figures.get("folds") or {},
         goal=goal or read_json(bundle / "config.json").get("goal") or {},
         opener=open_once,
+        beside=store.beside(version["reference"]),
     )

@@ -66,7 +66,12 @@ class Cron:
                 moment += timedelta(minutes=1)
             else:
                 return moment
-        raise ParameterError("This schedule never comes", value=self.text, where="update.triggers.schedule.every")
+        raise ParameterError(
+            "This schedule never comes",
+            value=self.text,
+            where="update.triggers.schedule.every",
+            hint="name a day that some month has, such as '0 6 1 * *'",
+        )
 
     def _day(self, moment: datetime) -> bool:
         day, week = moment.day in self.fields[2], moment.isoweekday() % 7 in self.fields[4]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -88,11 +89,15 @@ class Stream:
         name = table.one("time")
         if name is None:
             hint = "give one column the role 'time': data.columns.<name>={role: time, kind: datetime}"
-            raise DataError("Nothing tells when the rows came, so they cannot be replayed", where="data.columns", hint=hint)
+            raise DataError(
+                "Nothing tells when the rows came, so they cannot be replayed", where="data.columns", hint=hint
+            )
         moments = table.frame[name]
         if moments.null_count() or not moments.dtype.is_temporal():
             hint = "leave rows without a time out, and read the column as a date: data.source.times"
-            raise DataError(f"The column {name!r} does not tell for every row when it came", where="data.columns", hint=hint)
+            raise DataError(
+                f"The column {name!r} does not tell for every row when it came", where="data.columns", hint=hint
+            )
         if getattr(moments.dtype, "time_zone", None):
             moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
         stamps = moments.cast(pl.Datetime("us")).to_physical().to_numpy()
@@ -111,9 +116,7 @@ class Stream:
             )
         codes = learning.codes(labels["target"])[order]
         weight = labels["weight"].to_numpy()[order]
-        return cls(
-            table.take(order), codes, weight, learning, times, int(delay * 1e6), begin, max(1, int(look * 1e6))
-        )
+        return cls(table.take(order), codes, weight, learning, times, int(delay * 1e6), begin, max(1, int(look * 1e6)))
 
     @property
     def first(self) -> int:
@@ -176,11 +179,12 @@ def figure_of(stream: Stream, outputs: Array, chance: Array, truth: Array) -> di
         z, near = 1.96, 1 + 1.96**2 / rows
         middle = (share + z * z / (2 * rows)) / near
         half = z * float(np.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))) / near
+        found: dict[str, dict[str, float | None]]
         found = {"accuracy": {"value": share, "low": middle - half, "high": middle + half}}
         known = chance[np.isfinite(chance)]
         if len(known):
             found["log_loss"] = _mean(-np.log(np.clip(known, 1e-15, 1.0)))
-        return found  # type: ignore[return-value]
+        return found
     errors = np.abs(outputs - truth)
     squared = _mean(errors**2)
     root = {name: None if value is None else float(np.sqrt(max(0.0, value))) for name, value in squared.items()}
@@ -231,7 +235,7 @@ def run_policy(
     rows = np.arange(stream.known(trained))
     _train(stream, done, learner, rows, trained, ["the beginning"], warm=False)
     watch.begin(stream.table.frame[rows])
-    for number, (since, until) in enumerate(zip(looks, looks[1:], strict=False)):
+    for number, (since, until) in enumerate(pairwise(looks)):
         a, b = (int(np.searchsorted(stream.times, moment, "left")) for moment in (since, until))
         if b > a:
             began = time.perf_counter()
@@ -239,7 +243,7 @@ def run_policy(
             done.predicting += time.perf_counter() - began
             done.outputs[a - first : b - first], done.chance[a - first : b - first] = outputs, chance
             versions[a:b] = version
-        if number + 2 == len(looks) or not policy.triggers and not watch.on:
+        if number + 2 == len(looks) or (not policy.triggers and not watch.on):
             continue
         told = np.arange(max(stream.known(since), first), max(stream.known(until), first))
         told = told[versions[told] == version]  # answers of an earlier model say nothing of this one
@@ -247,7 +251,13 @@ def run_policy(
         record = figure_of(stream, done.outputs[told - first], done.chance[told - first], stream.target[told])
         if record:
             windows.append(
-                {"since": _moment(since), "until": now, "version": str(version), "rows": len(told), "record": {"figures": record}}
+                {
+                    "since": _moment(since),
+                    "until": now,
+                    "version": str(version),
+                    "rows": len(told),
+                    "record": {"figures": record},
+                }
             )
         errors = _errors(stream, done.outputs[told - first], stream.target[told])
         alarms = watch.look(errors, stream.table.frame[a:b], now, str(version))
@@ -300,7 +310,9 @@ def run_online(stream: Stream, name: str, learner: Online, tell: Callable[[float
         end = int(np.searchsorted(places, places[at], "right"))  # rows that come before the next label
         began = time.perf_counter()
         if places[at] > told:
-            learner.learn(np.arange(told, places[at]), stream.target[told : places[at]], stream.weight[told : places[at]])
+            learner.learn(
+                np.arange(told, places[at]), stream.target[told : places[at]], stream.weight[told : places[at]]
+            )
             done.lessons += int(places[at]) - told
             told = int(places[at])
         middle = time.perf_counter()
@@ -315,7 +327,14 @@ def run_online(stream: Stream, name: str, learner: Online, tell: Callable[[float
 
 
 def _train(
-    stream: Stream, done: Outcome, learner: Learner | Online, rows: Array, moment: int, why: Sequence[str], *, warm: bool
+    stream: Stream,
+    done: Outcome,
+    learner: Learner | Online,
+    rows: Array,
+    moment: int,
+    why: Sequence[str],
+    *,
+    warm: bool,
 ) -> bool:
     """Train on some rows; False where they hold nothing to learn."""
     if not len(rows) or (stream.learning.classes and len(np.unique(stream.target[rows])) < 2 and not warm):
@@ -351,7 +370,7 @@ def _errors(stream: Stream, outputs: Array, truth: Array) -> Array:
     if stream.learning.classes:
         return np.asarray(outputs != truth, dtype=np.float64)
     scale = 3 * float(stream.target[: stream.first].std()) or 1.0
-    return np.clip(np.abs(outputs - truth) / scale, 0.0, 1.0)
+    return np.asarray(np.clip(np.abs(outputs - truth) / scale, 0.0, 1.0))
 
 
 def _longer(stream: Stream) -> str:
@@ -373,4 +392,3 @@ def shortened(table: Table, labels: pl.DataFrame, rows: int | None) -> tuple[Tab
         return table, labels
     order = np.sort(table.frame[name].arg_sort().to_numpy()[:rows])
     return replace(table, frame=table.frame[order]), labels[order]
-

@@ -74,7 +74,8 @@ class Watch:
             return []
         names = list(self.before)
         found = [
-            stats.movement(old, stats.sketch(self.recent[name], "numeric", like=old)) for name, old in self.before.items()
+            stats.movement(old, stats.sketch(self.recent[name], "numeric", like=old))
+            for name, old in self.before.items()
         ]
         q = stats.benjamini_yekutieli(np.array([item.p for item in found]))
         alarms = []
@@ -85,7 +86,9 @@ class Watch:
             severity = "problem" if item.effect >= STRONG else "warning"
             text = f"{name} has moved by {item.effect:.2f} (Jensen-Shannon distance)"
             first = self.moved.setdefault(name, now)
-            alarms.append({**_alarm(f"drift/column/{name}", severity, text, first, {"effect": item.effect}), "last": now})
+            alarms.append(
+                {**_alarm(f"drift/column/{name}", severity, text, first, {"effect": item.effect}), "last": now}
+            )
         return alarms
 
 

@@ -70,7 +70,9 @@ class Learner:
         stop = None
         if len(watched):
             seen = made.transform(self.stream.table.take(watched).frame)
-            stop = Stop(seen.matrix, self.stream.target[watched], self._weight(watched), self.config["fit"]["stop_rounds"])
+            stop = Stop(
+                seen.matrix, self.stream.target[watched], self._weight(watched), self.config["fit"]["stop_rounds"]
+            )
         label = f"model={self.model['name']}"
         fit_estimator(estimator, self.adapter, features, self.stream.target[learn], self._weight(learn), stop, label)
         self.member = Member(made, estimator, self.model["name"], features.names, features.origins, self.adapter)

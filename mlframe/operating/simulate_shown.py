@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def record_of(context: Any, stream: Stream, outcomes: Sequence[Outcome], price: 
                 "value": figures[figure]["value"],
                 "figures": figures,
                 "against_static": None if one is static else compared(stream, one, static),
-                "along": [_value(stream, one, a, b) for a, b in zip(edges, edges[1:], strict=False)],
+                "along": [_value(stream, one, a, b) for a, b in pairwise(edges)],
                 "trainings": len(one.trainings),
                 "lessons": one.lessons,
                 "seconds": round(one.seconds, 3),
@@ -142,7 +143,13 @@ def page(context: Any, stream: Stream, outcomes: Sequence[Outcome], record: Mapp
         for item in record["strategies"]:
             cost = [f"{item['cost']:.4f}"] if unit else []
             row = [item["name"], f"{item['value']:.4f}", _difference(item["against_static"]), item["trainings"]]
-            row += [item["lessons"], f"{item['seconds']:.1f}", *cost, f"{item['predict_seconds']:.1f}", len(item["alarms"])]
+            row += [
+                item["lessons"],
+                f"{item['seconds']:.1f}",
+                *cost,
+                f"{item['predict_seconds']:.1f}",
+                len(item["alarms"]),
+            ]
             rows.append(row)
         yield Table(columns, rows)
         yield Points([("", note) for note in (*record["notes"], *_notes(record))])
@@ -175,7 +182,7 @@ def pictures(record: Mapping[str, Any]) -> list[Chart]:
     """Return quality along time, and what each strategy gave for how many trainings."""
     chosen = record["strategies"][:LINES]
     moments = [datetime.fromisoformat(text).timestamp() / 86400 for text in record["periods"]]
-    middle = np.array([(a + b) / 2 for a, b in zip(moments, moments[1:], strict=False)])
+    middle = np.array([(a + b) / 2 for a, b in pairwise(moments)])
     series = []
     for item in chosen:
         values = np.array([np.nan if value is None else value for value in item["along"]])
@@ -184,7 +191,9 @@ def pictures(record: Mapping[str, Any]) -> list[Chart]:
     said = ", ".join(f"{item['name']} {item['value']:.3f}" for item in chosen)
     names = [(moments[i], record["periods"][i][:7]) for i in np.linspace(0, len(moments) - 1, 4).astype(int)]
     title = f"{record['figure']} along time"
-    along = lines("along", title, f"{title}: {said} over the whole time.", series, x="month", y=record["figure"], x_names=names)
+    along = lines(
+        "along", title, f"{title}: {said} over the whole time.", series, x="month", y=record["figure"], x_names=names
+    )
     every = record["strategies"]
     told = [f"{item['name']} ({item['trainings']})" for item in every]
     alt = ", ".join(f"{item['name']} {item['value']:.3f} with {item['trainings']} trainings" for item in every)
@@ -210,7 +219,13 @@ def sentences(record: Mapping[str, Any]) -> Iterator[str]:
         found = item["against_static"]
         if found is None or item is base:
             continue
-        sure = "surely better than" if found["low"] > 0 else "surely worse than" if found["high"] < 0 else "no different from"
+        sure = (
+            "surely better than"
+            if found["low"] > 0
+            else "surely worse than"
+            if found["high"] < 0
+            else "no different from"
+        )
         yield f"{item['name']} is {sure} static training: {_difference(found)}, {item['trainings']:,} trainings."
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["CONTENT_TYPE", "Counts", "Metrics", "quantile"]
+__all__ = ["CONTENT_TYPE", "Counts", "Labels", "Metrics", "line", "quantile"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -304,13 +304,18 @@ def _written(counts: Counts) -> Iterable[str]:
     for name, (kind, text) in HELP.items():
         yield f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
         for labels, value in simple.get(name, ()):
-            yield f"{name}{_labels(labels)} {_number(value)}\n"
+            yield line(name, labels, value)
         for labels, ends, held in histograms.get(name, ()):
             total = 0.0
             for end, count in zip([*map(_number, ends), "+Inf"], held, strict=False):
                 total += count
                 yield f"{name}_bucket{_labels((*labels, ('le', end)))} {_number(total)}\n"
             yield f"{name}_sum{_labels(labels)} {_number(held[-1])}\n{name}_count{_labels(labels)} {_number(total)}\n"
+
+
+def line(name: str, labels: Labels, value: float) -> str:
+    """Return one value in Prometheus' text format."""
+    return f"{name}{_labels(labels)} {_number(value)}\n"
 
 
 def _labels(labels: Labels) -> str:

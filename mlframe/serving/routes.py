@@ -16,6 +16,7 @@ from mlframe.serving.messages import Reply, Request, RequestError
 from mlframe.serving.metrics import CONTENT_TYPE, Metrics
 from mlframe.serving.prediction_log import Feedback, FeedbackLog
 from mlframe.serving.protocols import native, tensorflow, v2
+from mlframe.serving.watched import Watched
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,17 +60,19 @@ def add_routes(
         return native.write_feedback(entries, request)
 
     async def count(request: Request, told: Told) -> Reply:
-        return Reply(200, metrics.text(), [("content-type", CONTENT_TYPE)])
+        return Reply(200, metrics.text() + await watched.metrics(), [("content-type", CONTENT_TYPE)])
 
     async def describe(request: Request, told: Told) -> Reply:
         return openapi.reply(models.roles.champion, keys=app.access.table is not None)
 
-    page = _Page(app, metrics, store, troubles)
+    watched = Watched(store, models.name)
+    page = _Page(app, metrics, store, troubles, watched)
     app.route("POST", "/predict", Route("predict", "predict", predict))
     app.route("POST", "/feedback", Route("feedback", "feedback", learn))
     app.route("GET", "/metrics", Route("metrics", "admin", count))
     app.route("GET", "/openapi.json", Route("openapi", "predict", describe))
     app.route("GET", "/", Route("status", "admin", page.answer))
+    app.route("GET", "/monitor", Route("monitor", "admin", watched.page))
     app.routes(lambda method, path: _v2(app, method, path))
     app.routes(lambda method, path: _tensorflow(app, method, path))
 
@@ -160,8 +163,11 @@ def _feedback(model: ServedModel, entry: native.Feedback, caller: str | None) ->
 class _Page:
     """The status page; it is made in a thread, and good for a few seconds."""
 
-    def __init__(self, app: App, metrics: Metrics, store: Store, troubles: Callable[[], dict[str, str]]) -> None:
+    def __init__(
+        self, app: App, metrics: Metrics, store: Store, troubles: Callable[[], dict[str, str]], watched: Watched
+    ) -> None:
         self._app, self._metrics, self._store, self._troubles = app, metrics, store, troubles
+        self._watched = watched
         self._made = 0.0
         self._reply: Reply | None = None
         self._lock = asyncio.Lock()
@@ -195,7 +201,12 @@ class _Page:
             kept = [str(version["reference"]) for version in reversed(versions)][:10]
         except Exception as error:  # the page is there to show what is wrong
             troubles["store"] = f"{type(error).__name__}: {error}"
-        found = status.Status(roles.champion, self._metrics.counts(), rows, kept, troubles, facts)
+        look = self._watched.look()
+        if not look.up:
+            troubles.setdefault("monitoring", "the store could not be asked for what monitors saw")
+        found = status.Status(
+            roles.champion, self._metrics.counts(), rows, kept, troubles, facts, look.health(), look.alarms
+        )
         return status.reply(found)
 
     def _recent(self) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from mlframe.serving.metrics import MINUTES, Counts, quantile
 if TYPE_CHECKING:
     import polars as pl
 
+    from mlframe.charts.monitoring import Health
     from mlframe.contracts import Chart
 
 __all__ = ["Moved", "Status", "drift", "page", "reply"]
@@ -27,6 +28,9 @@ LEAST_ROWS = 100
 LOOK, OTHER = 0.1, 0.25
 WINDOW = 15
 """Minutes that latency and errors are told of."""
+ALARMS = 10
+"""So many alarms are shown; the page of monitoring has all."""
+WORST = ("problem", "warning", "info")
 REFRESH = 10
 """Seconds after which a browser asks for the page again."""
 
@@ -59,6 +63,8 @@ class Status:
         kept: versions that can be promoted or rolled back to, newest first.
         errors: what keeps a version from being served, by role; and other trouble, in words.
         facts: more to show about the champion.
+        health: what monitors say; None where nobody asked.
+        alarms: alarms that are not over, the worst first or not.
     """
 
     model: Model
@@ -67,6 +73,8 @@ class Status:
     kept: Sequence[str] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    health: Health | None = None
+    alarms: Sequence[Mapping[str, Any]] = ()
 
 
 def drift(rows: pl.DataFrame, baseline: Mapping[str, Any], *, without: Sequence[str] = ()) -> list[Moved]:
@@ -117,7 +125,7 @@ def page(status: Status, now: float | None = None) -> str:
         status: what is shown.
         now: seconds since 1970.
     """
-    from mlframe.charts.document import Document, Heading, Links, Pictures, Section, Table
+    from mlframe.charts.document import Document, Heading, Links, Pictures, Points, Section, Table
 
     now = time.time() if now is None else now
     counts, model = status.counts, status.model
@@ -152,6 +160,17 @@ def page(status: Status, now: float | None = None) -> str:
     def moved() -> Any:
         yield from _drift(status)
 
+    def monitored() -> Any:
+        if status.health is not None:
+            yield status.health.answer()
+        ranked = sorted(status.alarms, key=lambda alarm: WORST.index(alarm["severity"]))
+        if ranked:
+            told = [(str(alarm["severity"]), str(alarm["record"].get("text") or alarm["key"])) for alarm in ranked]
+            yield Points(told[:ALARMS])
+        if len(ranked) > ALARMS:
+            yield f"{len(ranked) - ALARMS:,} more are on the page below."
+        yield Links([("monitor", "timelines of all figures, alarms with causes, events")])
+
     def versions() -> Any:
         yield Table(["version", "role", "fast path"], [[ref, role, fast] for ref, role, fast in sorted(counts.models)])
         if status.kept:
@@ -167,6 +186,7 @@ def page(status: Status, now: float | None = None) -> str:
         [
             Section("served", "Served", served),
             Section("traffic", "Traffic", traffic),
+            Section("monitoring", "Monitoring", monitored),
             Section("drift", "Drift", moved),
             Section("versions", "Versions", versions),
             Section("more", "More", more),

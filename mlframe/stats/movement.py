@@ -23,11 +23,16 @@ __all__ = ["Movement", "groups", "movement"]
 Array = npt.NDArray[Any]
 
 SHARES = 10
-"""Groups of a column of numbers between the reference's extremes."""
+"""Groups of a column of numbers between the reference's extremes, where it has the rows."""
+LEAST_ROWS = 50
+"""Rows of the reference that a group has at least."""
 SHOWN_NAMES = 50
 RARE = 0.005
 """Names with a smaller share of the reference are compared together."""
 EXPECTED = 5.0
+"""Least expected count of a group for which the chi-squared test holds."""
+TOLD_ERROR = 0.1
+"""Quantiles whose rank may be wrong by more are not told."""
 
 
 @dataclass(frozen=True)
@@ -104,18 +109,31 @@ def groups(before: Sketch, now: Sketch) -> tuple[Array, Array]:
         ends = np.cumsum(before.counts)
         total = int(ends[-1])
         middle = (ends - before.counts / 2) / max(1, total)
-        place = np.minimum((middle * SHARES).astype(np.intp), SHARES - 1)
-        place[0], place[-1] = SHARES, SHARES + 1  # beyond all that the reference has seen
+        # Groups are cut by the reference: of few rows, their ends are too uncertain for the chi-squared test.
+        shares = min(SHARES, max(2, total // LEAST_ROWS))
+        place = 1 + np.minimum((middle * shares).astype(np.intp), shares - 1)
+        place[0], place[-1] = 0, SHARES + 1  # beyond all that the reference has seen
         counts = [np.bincount(place, weights=part.counts, minlength=SHARES + 2) for part in (before, now)]
+        # Nothing of the reference lies beyond its own extremes, but a further row would: as often as one of its rows
+        # lies beyond all the others.
+        for group, cell in ((0, 1), (SHARES + 1, -2)):
+            if len(before.grid) > 1 and before.counts[cell] == 1:
+                counts[0][group] += 1
+                counts[0][place[cell]] -= 1
     elif isinstance(before, Names) and isinstance(now, Names):
         if before.names != now.names:
             raise ValueError("sketches that list other names are not compared")
         common = (before.counts >= RARE * max(1, before.known)) & (np.arange(len(before.counts)) < SHOWN_NAMES)
         counts = []
         for part in (before, now):
-            rare = part.counts[~common].sum()
-            # Where the reference lists all its names, the others are unseen; else they are as good as rare.
-            tail = [rare, part.other] if not before.other else [rare + part.other]
+            rare, unseen = int(part.counts[~common].sum()), part.other
+            if part is before and not before.other:
+                # No name of the reference is unseen to it, but a further row's would be: as often as one of its rows
+                # has a name that no other has (Good 1953).
+                unseen = int((before.counts == 1)[~common].sum())
+                rare -= unseen
+            # Where the reference lists not all its names, others are as good as rare.
+            tail = [rare + unseen] if before.other else [rare, unseen]
             counts.append(np.concatenate([part.counts[common], tail]).astype(np.float64))
     elif isinstance(before, Presence) and isinstance(now, Presence):
         counts = [np.array([part.rows - part.missing], dtype=np.float64) for part in (before, now)]
@@ -128,7 +146,8 @@ def groups(before: Sketch, now: Sketch) -> tuple[Array, Array]:
 def _of_groups(before: Sketch, now: Sketch, p: float | None = None, **more: Any) -> Movement:
     """Compare the groups; `p` is another test's, of which the better counts, at the price of two."""
     first, second = groups(before, now)
-    tested = chi_squared(first, second, least=EXPECTED)
+    ends_joined = _joined(first, second) if isinstance(before, Numbers) else (first, second)
+    tested = chi_squared(*ends_joined, least=EXPECTED)
     return Movement(
         effect=jensen_shannon(first, second, corrected=True),
         p=tested.p if p is None else min(1.0, 2 * min(p, tested.p)),
@@ -142,11 +161,29 @@ def _of_groups(before: Sketch, now: Sketch, p: float | None = None, **more: Any)
     )
 
 
+def _joined(first: Array, second: Array) -> tuple[Array, Array]:
+    """Join the groups beyond the reference's extremes with their neighbours, where they are too small for a test.
+
+    How much lies beyond an extreme varies more than counts of a group that was fixed beforehand.
+    """
+    pair = np.stack([first, second])
+    share = pair.sum(axis=1).min() / max(1.0, float(pair.sum()))
+    for end, inner in ((0, range(1, SHARES + 1)), (SHARES + 1, range(SHARES, 0, -1))):
+        if pair[:, end].sum() * share < EXPECTED:
+            neighbour = next((k for k in inner if pair[:, k].any()), None)
+            if neighbour is not None:
+                pair[:, neighbour] += pair[:, end]
+                pair[:, end] = 0
+    return pair[0], pair[1]
+
+
 def _numbers(before: Numbers, now: Numbers) -> Movement:
     told: dict[str, Any] = {}
     for name, part in (("before", before), ("now", now)):
         told[name] = {"mean": part.mean, "deviation": part.deviation, "low": part.low, "high": part.high}
-        told[name] |= {f"q{round(100 * share)}": part.quantile(share) for share in (0.05, 0.5, 0.95)}
+        # Where many values lie beyond the grid, or in one of its gaps, nobody knows where in there.
+        known = part.error <= TOLD_ERROR
+        told[name] |= {f"q{round(100 * share)}": part.quantile(share) if known else None for share in (0.05, 0.5, 0.95)}
     if not before.known or not now.known:
         return _of_groups(before, now, told=told)
     below, under = (np.cumsum(part.counts) / part.known for part in (before, now))
@@ -208,27 +245,35 @@ def _names(before: Names, now: Names) -> Movement:
 
 def _texts(before: Texts, now: Texts) -> Movement:
     """Compare lengths, and each bucket of words; the larger effect counts, and the better test at the price of two."""
-    from scipy.special import chdtrc
-
     length = _numbers(before.length, now.length)
     told: dict[str, Any] = {"length": length.told, "length_effect": length.effect, "words_effect": 0.0}
     effect, p = length.effect, length.p
     if before.read and now.read:
-        counts = np.stack([before.words, now.words])
-        reads = np.array([before.read, now.read], dtype=np.float64)
-        pooled = counts.sum(axis=0) / reads.sum()
-        spread = pooled * (1 - pooled) * (1 / reads).sum()
-        gap = counts[1] / reads[1] - counts[0] / reads[0]
-        # Of so rare a bucket the statistic has no such distribution.
-        tested = (np.minimum(pooled, 1 - pooled) * reads.min() >= EXPECTED) & (spread > 0)
-        if tested.any():
-            statistic = gap[tested] ** 2 / spread[tested]
-            apart = max(
-                jensen_shannon(np.array([reads[0] - a, a]), np.array([reads[1] - b, b]))
-                for a, b in counts[:, tested].T[np.argsort(-statistic, kind="stable")[:5]]
-            )
-            chance = 2 * np.log(max(2, int(tested.sum()))) * (1 / reads).sum() / (8 * np.log(2))
-            told["words_effect"] = words = float(np.sqrt(max(0.0, apart**2 - chance)))
-            words_p = min(1.0, float(chdtrc(1, statistic.max())) * int(tested.sum()))
-            effect, p = max(effect, words), min(1.0, 2 * min(p, words_p))
+        told["words_effect"], words_p = _words(before, now)
+        effect, p = max(effect, told["words_effect"]), min(1.0, 2 * min(p, words_p))
     return Movement(**{**length.__dict__, "effect": effect, "p": p, "told": told})
+
+
+def _words(before: Texts, now: Texts) -> tuple[float, float]:
+    """Return the distance that a bucket of words has moved most, less what chance gives the most of so many; and a p-value.
+
+    Each bucket is tested by Fisher's exact test, which holds for few texts and rare words, and pays for all of them.
+    """
+    from scipy.stats import hypergeom
+
+    held = before.words + now.words
+    used = (held > 0) & (held < before.read + now.read)
+    if not used.any():
+        return 0.0, 1.0
+    ours, held = now.words[used], held[used]
+    total = before.read + now.read
+    ends = hypergeom.cdf(ours, total, held, now.read), hypergeom.sf(ours - 1, total, held, now.read)
+    chances = np.minimum(1.0, 2 * np.minimum(*ends))
+    surest = np.argsort(chances, kind="stable")[:5]
+    apart = max(
+        jensen_shannon(np.array([before.read - a, a]), np.array([now.read - b, b]))
+        for a, b in zip(before.words[used][surest], ours[surest], strict=True)
+    )
+    count = int(used.sum())
+    chance = 2 * np.log(max(2, count)) * (1 / before.read + 1 / now.read) / (8 * np.log(2))
+    return float(np.sqrt(max(0.0, apart**2 - chance))), min(1.0, count * float(chances.min()))

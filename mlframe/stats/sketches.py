@@ -104,9 +104,11 @@ class Numbers:
         ends = np.empty(2 * len(grid) + 2, dtype=np.int64)
         ends[0], ends[1:-1:2], ends[2:-1:2], ends[-1] = 0, left, right, len(known)
         rows = len(finite)
+        low, high = (float(finite[0]), float(finite[-1])) if rows else (None, None)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(finite.mean(dtype=np.float64)) if rows else 0.0
-            apart = np.subtract(finite, mean, dtype=np.float64)
+            # The sorted copy is ours: another one of a large window would cost as much as all the rest.
+            apart = np.subtract(finite, mean, out=finite if finite.dtype == np.float64 else None, dtype=np.float64)
             squares = float(np.dot(apart, apart)) if rows else 0.0
         return cls(
             grid,
@@ -115,8 +117,8 @@ class Numbers:
             end - rows,
             _held(mean),
             _held(squares),
-            float(finite[0]) if rows else None,
-            float(finite[-1]) if rows else None,
+            low,
+            high,
         )
 
     @property

@@ -2,8 +2,10 @@
 
 `baseline.json`, format 2: `rows`; `columns`, a sketch of each input column (`mlframe.stats.sketch`), made of the development
 rows; `predictions`, sketches of what was predicted of rows that the model had not seen, and their `part`; `importance`, each
-column's share in what an answer depends on. `sample.arrow` has up to 1,000 development rows without private columns and
-without texts, which only the classifier two-sample test needs.
+column's share in what an answer depends on.
+
+`sample.arrow` has up to 1,000 development rows, without private columns and dates, and of texts only their lengths. Only the
+classifier two-sample test needs it. It is kept beside the bundle: a server has no use for rows of the data.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from mlframe import stats
 from mlframe.pipeline import Pipeline
 from mlframe.table import Table
 
-__all__ = ["BASELINE", "FORMAT", "SAMPLE", "column_sketches", "prediction_sketches", "write_baseline"]
+__all__ = ["BASELINE", "FORMAT", "SAMPLE", "column_sketches", "prediction_sketches", "write_baseline", "write_sample"]
 
 BASELINE, SAMPLE = "baseline.json", "sample.arrow"
 FORMAT = 2
@@ -35,7 +37,7 @@ CHANGED_CELLS = 4_000
 def write_baseline(
     folder: Path, table: Table, pipeline: Pipeline, holdout: pl.DataFrame, oof: pl.DataFrame, seed: int = 0
 ) -> None:
-    """Write `baseline.json` and `sample.arrow`.
+    """Write `baseline.json`.
 
     Args:
         folder: of the bundle.
@@ -43,7 +45,7 @@ def write_baseline(
         pipeline: what will be deployed.
         holdout: predictions of the holdout rows.
         oof: out-of-fold predictions of the development rows.
-        seed: of the sampled rows.
+        seed: of the rows that tell which columns matter.
     """
     part, said = ("holdout", holdout) if len(holdout) >= ENOUGH or not len(oof) else ("folds", oof)
     record = {
@@ -55,11 +57,21 @@ def write_baseline(
     }
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     (folder / BASELINE).write_text(text, encoding="utf-8")
+
+
+def write_sample(path: Path, table: Table, columns: Sequence[Mapping[str, Any]], seed: int = 0) -> None:
+    """Write `sample.arrow`.
+
+    Args:
+        path: the file.
+        table: the development rows.
+        columns: records of the input columns.
+        seed: of the drawing.
+    """
     chosen = np.arange(len(table))
     if len(chosen) > SAMPLED:
         chosen = np.sort(np.random.default_rng(seed).choice(chosen, SAMPLED, replace=False))
-    sample = stats.comparable(table.frame[chosen], pipeline.columns)
-    sample.write_ipc(folder / SAMPLE, compression="zstd")
+    stats.comparable(table.frame[chosen], columns).write_ipc(path, compression="zstd")
 
 
 def column_sketches(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -33,7 +33,7 @@ class Deploy(Step):
             opened = open_pipeline(bundle, context.plugins.registry, where=reference)
             for warning in opened.warnings:
                 context.say(warning)
-            return opened.pipeline
+            return opened.quickest()
 
         order = Deployment(
             name=version["name"],

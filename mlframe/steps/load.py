@@ -30,7 +30,7 @@ class Load(Step):
             context.say(warning)
         config = read_json(folder / "config.json")
         context.summary["version"] = version["reference"]
-        return {"served": {"version": version["reference"], "pipeline": opened.pipeline, "config": config}}
+        return {"served": {"version": version["reference"], "pipeline": opened.quickest(), "config": config}}
 
 
 def wanted_version(config: Mapping[str, Any]) -> str:

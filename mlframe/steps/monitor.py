@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlframe.config.monitor import check_maturity, check_span, check_window
@@ -55,6 +56,7 @@ class Monitor(Step):
         untold = tell_alarms(context.store, session.name, notifiers, context.say)
         given = session.outcome(untold)
         show(context, given, session.looks[-1] if session.looks else None)
+        session.write_page()
         session.fail()
         return {"monitoring": given}
 
@@ -107,8 +109,6 @@ class _Session:
 
     def _rows(self) -> Arrivals:
         """Read rows of a file or of the data's source, and score them where they hold no prediction."""
-        from pathlib import Path
-
         from mlframe.operating.arrivals import arrivals_of_rows
         from mlframe.operating.references import reference_of
         from mlframe.steps.ingest import number_rows
@@ -318,6 +318,30 @@ class _Session:
         if self.looks:
             summary["figures"] = {"live": dict(self.looks[-1].record["figures"])}
         return given
+
+    def write_page(self) -> None:
+        """Write the page of the model at work into the run's folder."""
+        from mlframe.charts.monitoring import page
+        from mlframe.contracts import Chart
+
+        store, name = self.store, self.name
+        kept = self.looks[-1].record["charts"] if self.looks else ()
+        charts = [
+            Chart(f"{one['monitor']}_{one['name']}", one["title"], one["alt"], Path(one["file"]).read_text("utf-8"))
+            for one in kept
+        ]
+        written = page(
+            name,
+            store.windows.many(name),
+            store.alarms.many(name),
+            store.decisions.many(name),
+            store.history(name),
+            [f"The monitor {key} failed: {error}" for key, error in self.failed.items()],
+            charts=charts,
+        )
+        file = self.context.run.folder / "monitor.html"
+        file.write_text(written.text, encoding="utf-8")
+        self.context.summary["lines"] = [*(self.context.summary.get("lines") or ()), ("page", str(file))]
 
     def fail(self) -> None:
         """End the step with the first error that a monitor raised; the others' figures are kept.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from mlframe.contracts import Step
@@ -23,11 +25,16 @@ class Operate(Step):
         from mlframe.operating.loop import Operator
 
         check_named(context)
+        context = replace(context, say=_say)  # it runs for days: a line is shown when it is said
         try:
             Operator(context).run()
         except KeyboardInterrupt:  # how it is meant to end
             context.say("ended; what was begun goes on with the next start")
         return {}
+
+
+def _say(text: str) -> None:
+    print(f"  {datetime.now():%Y-%m-%d %H:%M:%S}  {text}", flush=True)
 
 
 def check_named(context: Any) -> None:

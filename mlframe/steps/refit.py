@@ -13,6 +13,7 @@ from mlframe.steps.candidate import Candidate
 from mlframe.steps.ensemble import refit_members
 from mlframe.steps.finish import RAW, finishes
 from mlframe.steps.split import keeps_folds, unpack
+from mlframe.steps.warm import warm_pipeline
 
 
 class Refit(Step):
@@ -28,6 +29,8 @@ class Refit(Step):
         if finishes(context.config):
             raw, _ = context.under(RAW, "pipeline")
             return {"pipeline": replace(raw["pipeline"], **inputs["fitting"]["last"])}
+        if context.config["fit"]["warm"]:
+            return {"pipeline": warm_pipeline(context, **inputs)}
         members: Pipeline = inputs.pop("members")
         fitting = inputs.pop("fitting")
         cut = unpack(inputs["split"])

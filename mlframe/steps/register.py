@@ -15,13 +15,16 @@ import polars as pl
 
 from mlframe.contracts import Step
 from mlframe.errors import MovedError
+from mlframe.operating.standard import standard_tests
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.pipeline.scorer import prove, told
-from mlframe.steps.baseline import write_baseline
+from mlframe.steps.baseline import SAMPLE, write_baseline, write_sample
 from mlframe.steps.records import figures_by_part
 from mlframe.steps.split import unpack
 from mlframe.table import Table
 
+CHALLENGER = "challenger"
+"""Alias of a version that is tried beside the champion."""
 EXAMPLES = 200
 TRAINED_ROWS = "trained_rows.npy"
 STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -52,37 +55,64 @@ class Register(Step):
         figures = {part: {key: asdict(found) for key, found in items.items()} for part, items in measured.items()}
         facts = {"passed": verdict["passed"], "metric": inputs["scores"]["metric"], "data": context.keys["rows"]}
         with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
-            bundle, trained = Path(folder, "bundle"), Path(folder, TRAINED_ROWS)
+            bundle, trained, sample = Path(folder, "bundle"), Path(folder, TRAINED_ROWS), Path(folder, SAMPLE)
             bundle.mkdir()
             write_bundle(bundle, context, figures, **inputs)
-            write_trained_rows(trained, **inputs)
+            write_trained_rows(trained, known_rows(context), **inputs)
+            development = inputs["labelled"].take(unpack(inputs["split"]).development)
+            write_sample(sample, development, inputs["pipeline"].columns, int(context.config["seed"]))
             version = context.store.register(
                 name,
                 bundle,
                 run_id=context.run.id,
                 figures=figures,
                 facts=facts,
-                beside={TRAINED_ROWS: trained},
+                beside={TRAINED_ROWS: trained, SAMPLE: sample},
             )
         context.summary["version"] = version
         context.say(f"fast path: {context.summary['fast']}")
         level = context.config.get("level") or {}
         if not verdict["passed"]:
             context.say(f"{version}: the gate says no, it is not for promotion")
-        elif level.get("promote") == "gate":
-            self._promote(context, version, verdict)
-        else:
+        elif level.get("promote", "person") == "person" or not self._tested(context, version):
             context.summary["promote"] = f"python -m mlframe promote {version}"
+        else:
+            self._promote(context, version, verdict)
         for tracker in context.trackers:
             tracker.bundle(version, context.store.open_bundle(version))
         return {"version": version}
 
+    def _tested(self, context: Any, version: str) -> bool:
+        """Run the tests that the level asks of a version before it is promoted; each failure is told."""
+        asked = (context.config["level"] or {}).get("tests", "none")
+        if asked == "none":
+            return True
+        report = standard_tests(
+            version,
+            store_root=context.store.root,
+            store_url=context.store.url,
+            endpoint="start" if asked == "staged" else None,
+        )
+        context.summary["tests"] = report.record()
+        context.say(report.text)
+        if not report.passed:
+            context.say(f"{version} is not promoted: the standard tests say no")
+        return report.passed
+
     def _promote(self, context: Any, version: str, verdict: Mapping[str, Any]) -> None:
-        """Make the version the champion, unless the champion that the gate has asked is none any more."""
-        evidence = {"run": context.run.id, "checks": verdict["checks"]}
-        why = f"passed the gate at level {context.config['level']['name']}"
+        """Make the version the champion, unless the one that the gate has asked is gone; or the challenger."""
+        level, champion = context.config["level"], verdict["champion"]
+        evidence = {"run": context.run.id, "checks": verdict["checks"], "tests": context.summary.get("tests")}
+        why = f"passed the gate at level {level['name']}"
+        if level["promote"] == "challenger":
+            name = version.rpartition("/")[0]
+            context.store.promote(version, alias=CHALLENGER, who="gate", why=why, evidence=evidence)
+            context.summary["promote"] = f"python -m mlframe promote {version}"
+            beside = f"; try it in the shadow: deployer.shadow={CHALLENGER}" if champion is not None else ""
+            context.say(f"{version} is {name}@{CHALLENGER} now{beside}")
+            return
         try:
-            context.store.promote(version, who="gate", why=why, evidence=evidence, expected=verdict["champion"])
+            context.store.promote(version, who="gate", why=why, evidence=evidence, expected=champion)
         except MovedError as error:
             context.say(f"not promoted: {error.what}; the gate has not compared {version} with that")
             context.summary["promote"] = f"python -m mlframe promote {version}"
@@ -91,7 +121,16 @@ class Register(Step):
         context.say(f"{version} is the champion now")
 
 
-def write_trained_rows(path: Path, **inputs: Any) -> None:
+def known_rows(context: Any) -> Any:
+    """Return the digests of the rows that a model had learned before it learned on (`fit.warm`), None for a new one."""
+    warm = context.config["fit"]["warm"]
+    if not warm:
+        return None
+    path = context.store.beside(warm).get(TRAINED_ROWS)
+    return None if path is None else np.load(path, allow_pickle=False)
+
+
+def write_trained_rows(path: Path, known: Any = None, **inputs: Any) -> None:
     """Write a digest of each development row, by which the gate tells rows that a champion has learned from.
 
     No prediction needs it, its size is that of the data, and it tells whoever has it whether a given row was among the
@@ -99,7 +138,8 @@ def write_trained_rows(path: Path, **inputs: Any) -> None:
     """
     table: Table = inputs["labelled"]
     rows = table.frame[unpack(inputs["split"]).development]
-    np.save(path, row_digests(rows, inputs["pipeline"].inputs), allow_pickle=False)
+    digests = row_digests(rows, inputs["pipeline"].inputs)
+    np.save(path, digests if known is None else np.union1d(known, digests), allow_pickle=False)
 
 
 def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **inputs: Any) -> None:
@@ -140,13 +180,17 @@ def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **input
 
 
 def examples(folder: Path, table: Table, holdout: pl.DataFrame, rows: Any, pipeline: Pipeline) -> None:
-    """Write up to 200 holdout rows and what the pipeline says of them: the proof that a copy predicts the same."""
+    """Write up to 200 holdout rows and what the pipeline says of them: the proof that a copy predicts the same.
+
+    Their truth lies beside them, for the standard tests of groups of rows.
+    """
     chosen = (
         np.linspace(0, len(rows) - 1, min(EXAMPLES, len(rows))).astype(int) if len(rows) else np.zeros(0, dtype=int)
     )
     table.frame[rows[chosen]].select(pipeline.inputs).write_ipc(folder / "examples.arrow")
     expected = [name for name in holdout.columns if name == "y_pred" or name.startswith("p_")]
     holdout[chosen].select(expected).write_ipc(folder / "expected.arrow")
+    holdout[chosen].select("y").write_ipc(folder / "truth.arrow")
 
 
 def rules(context: Any, inputs: list[str]) -> dict[str, dict[str, Any]]:

@@ -86,13 +86,23 @@ def _alarm(seconds: float, reason: str) -> Iterator[None]:
         yield
         return
 
+    over = False
+
     def end(number: int, frame: Any) -> None:
+        nonlocal over
+        over = True
         raise Pruned(reason)
 
     before = signal.signal(signal.SIGALRM, end)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
     try:
         yield
+    except Exception as error:
+        if (
+            over
+        ):  # what runs inside may tell an interruption as a failure of its own, such as a file that cannot be read
+            raise Pruned(reason) from error
+        raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

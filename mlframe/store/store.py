@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlframe.errors import StoreError
 from mlframe.store.artifacts import ArtifactEntry, Artifacts
+from mlframe.store.browsing import Browsing
 from mlframe.store.codecs import Codecs
 from mlframe.store.guard import guarded
 from mlframe.store.keys import Keys
@@ -63,6 +64,7 @@ class Store:
         self.alarms = Alarms(database)
         self.decisions = Decisions(database)
         self.operations = Operations(database)
+        self.browsing = Browsing(database)
 
     @classmethod
     def open(cls, root: str, url: str | None = None, *, create: bool = True, timeout: float = 10.0) -> Store:

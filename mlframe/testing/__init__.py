@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mlframe.testing.suite_labeler import LabelerSuite
     from mlframe.testing.suite_model import ModelSuite
     from mlframe.testing.suite_monitor import MonitorSuite
+    from mlframe.testing.suite_notifier import NotifierSuite, make_notice
     from mlframe.testing.suite_reporter import ReporterSuite
     from mlframe.testing.suite_source import SourceSuite
     from mlframe.testing.suite_splitter import SplitterSuite
@@ -55,6 +56,7 @@ __all__ = [
     "LabelerSuite",
     "ModelSuite",
     "MonitorSuite",
+    "NotifierSuite",
     "RecordingTracker",
     "ReporterSuite",
     "SourceSuite",
@@ -64,6 +66,7 @@ __all__ = [
     "ValidatorSuite",
     "make_deployment",
     "make_judged",
+    "make_notice",
     "make_predictions",
     "make_reference",
     "make_report_input",
@@ -77,6 +80,7 @@ _HOMES = {
     "CliResult": "plugin",
     "RecordingTracker": "recording",
     **{name: "data" for name in __all__ if name.startswith("make_")},
+    "make_notice": "suite_notifier",
     "make_reference": "watched",
     "make_window": "watched",
     **{name: f"suite_{name.removesuffix('Suite').lower()}" for name in __all__ if name.endswith("Suite")},

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mlframe.table import Table
     from mlframe.testing.recording import RecordingTracker
 
+pytest_plugins = ("mlframe.testing.bundles",)
+
 pytest.register_assert_rewrite(
     "mlframe.testing.checks",
     "mlframe.testing.suite",
@@ -38,6 +40,7 @@ pytest.register_assert_rewrite(
             "featurizer",
             "labeler",
             "model",
+            "notifier",
             "reporter",
             "source",
             "splitter",

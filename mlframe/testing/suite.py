@@ -83,11 +83,21 @@ def build_node(plugins: Plugins, item: Registered, parameters: Mapping[str, Any]
         item: the component.
         parameters: values that replace the stated ones; `${seed}` and `${resources.threads}` are filled in.
     """
+    from dataclasses import asdict
+
     from omegaconf import OmegaConf
+
+    from mlframe.config.schema import Goal, Monitoring, Resources
 
     files = config_files(plugins, item)
     base = read_node(files[0], item.group) if files else signature_node(item)
-    around = {"seed": SEED, "resources": {"threads": 1}, "data": {"schema": None, "columns": {}}}
+    around = {
+        "seed": SEED,
+        "goal": asdict(Goal()),
+        "monitor": asdict(Monitoring()),
+        "resources": {**asdict(Resources()), "threads": 1},
+        "data": {"schema": None, "columns": {}},
+    }
     root = OmegaConf.create({**around, "node": OmegaConf.merge(OmegaConf.create(base), dict(parameters))})
     node = root["node"]
     missing = sorted(str(name) for name in OmegaConf.missing_keys(node))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ class MonitorSuite(Suite):
         found = _observe(monitor, reference, window)
         figures = {name: {"value": f.value, "low": f.low, "high": f.high} for name, f in found.figures.items()}
         earlier = {
-            "since": "2026-01-04T00:00:00+00:00",
-            "until": "2026-01-05T00:00:00+00:00",
+            "since": window.since - timedelta(days=1),
+            "until": window.since,
             "version": reference.reference,
             "rows": window.rows,
             "figures": figures,
@@ -85,9 +86,9 @@ class MonitorSuite(Suite):
     def test_rows_without_times_and_with_nothing_in_them(self, monitor: Monitor, tmp_path: Path) -> None:
         window = make_window(timed=False, change=_empty)
         _observe(monitor, make_reference(tmp_path), window)
-        bare = window.predictions.with_columns(
-            pl.lit(None, pl.String).alias(name) for name in ("request_id", "version", "role", "caller", "y_pred")
-        )
+        unknown = ("caller", "latency_ms", "y_pred", "p_no", "p_yes")
+        schema = window.predictions.collect_schema()
+        bare = window.predictions.with_columns(pl.lit(None, schema[name]).alias(name) for name in unknown)
         _observe(monitor, make_reference(tmp_path), replace(window, predictions=bare))
 
     def test_a_bundle_of_another_format_is_told(self, monitor: Monitor, tmp_path: Path) -> None:

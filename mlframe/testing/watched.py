@@ -91,6 +91,7 @@ def make_reference(folder: Path, task: str = "binary", **changes: Any) -> Refere
         "figures": {metric: {"value": 0.9 if task == "binary" else 5.0, "low": None, "high": None}},
         "goal": {"metric": metric, "targets": {}, "value": {}},
         "opener": lambda: pipeline,
+        "beside": {SAMPLE: folder / SAMPLE},
     }
     return Reference(**{**known, **changes})
 
@@ -113,7 +114,7 @@ def make_window(
         seed: other seeds give other rows of the same population as `make_reference`'s.
         change: what happens to the rows, in order of time, before they are scored.
         labels: share of rows whose truth is known.
-        timed: whether rows have times, as those of a file may not.
+        timed: whether rows have times of their own; those of a file that tells none have one moment.
         before: records of earlier windows.
     """
     # A table of the reference's size: notes end with the row's number, and longer numbers would be another population.
@@ -128,7 +129,7 @@ def make_window(
     meta = {
         "request_id": pl.Series("request_id", [f"r{k}" for k in range(rows)]),
         "row": pl.Series("row", np.zeros(rows, dtype=np.uint32)),
-        "time": at if timed else pl.Series("time", [None] * rows, dtype=at.dtype),
+        "time": at if timed else pl.Series("time", [SINCE + timedelta(hours=12)] * rows, at.dtype),
         "version": pl.Series("version", ["tiny/7"] * rows),
         "role": pl.Series("role", ["champion"] * rows),
         "caller": pl.Series("caller", ["someone"] * rows),

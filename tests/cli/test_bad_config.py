@@ -78,7 +78,10 @@ def test_keys_of_an_option_that_nobody_can_guess_are_not_judged(bench: Bench):
         ("validators=[pandra]", ("'pandra'", "did you mean 'pandera'")),
         ("experiment=qiuck", ("'qiuck'", "did you mean 'quick'")),
         ("spliter=kfold", ("'spliter'", "did you mean splitter?")),
-        ("resources.thread=2", ("'resources.thread'", "did you mean resources.threads?", "memory, step_seconds")),
+        (
+            "resources.thread=2",
+            ("'resources.thread'", "did you mean resources.threads?", "memory, price_per_hour, step_seconds"),
+        ),
         ("validators.pandera.polcy=drop", ("'validators.pandera.polcy'", "did you mean validators.pandera.policy?")),
         ("validators.pandera.policy=dorp", ("policy must be one of 'fail', 'drop', 'quarantine'", "mean 'drop'?")),
         ("+model.depth=3", ("model=dummy has no parameter 'depth'", "it takes: constant")),

@@ -120,6 +120,29 @@ def test_dart_says_that_it_cannot_stop_early() -> None:
         assert adapter.stops(REGISTRY.create("model", node, task="binary")) is able
 
 
+@pytest.mark.parametrize("task", ["binary", "regression"])
+@pytest.mark.parametrize(("least", "objective"), [(0.0, "poisson"), (-1.0, None)])
+def test_the_objective_auto_follows_the_target(task: str, least: float, objective: str | None) -> None:
+    table = make_table(200, task)
+    adapter = REGISTRY.adapter("model", "lgbm")
+    estimator = REGISTRY.create("model", _node("lgbm", task, objective="auto", n_estimators=40), task=task)
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 2 if task == "binary" else rng.exponential(size=200) + least
+    y = y if task == "binary" or least else np.where(y < 0.1, 0.0, y)
+    featurizer = AutoFeaturizer(seed=0)
+    featurizer.fit(table, y, wants_of(estimator, adapter))
+    features = featurizer.transform(table.frame)
+    matrix: Any = features.matrix
+    adapter.fit(estimator, features, y, stop=Stop(matrix[:50], y[:50], None, 20))
+    assert estimator.objective == (objective if task == "regression" else None)
+    saved = adapter.load(adapter.save(estimator))
+    ask = "predict" if task == "regression" else "predict_proba"
+    np.testing.assert_allclose(getattr(saved, ask)(matrix), getattr(estimator, ask)(matrix), rtol=1e-12)
+    if task == "regression":
+        assert "l2" in next(iter(estimator.best_score_.values()))
+        assert (estimator.predict(matrix) > least - 1).all()
+
+
 @pytest.mark.parametrize("name", ["lgbm", "boosting"])
 def test_stopping_rows_may_hold_a_class_that_train_rows_lack(name: str) -> None:
     table = make_table(120)

@@ -94,7 +94,9 @@ def rows(count: int, seed: int):
         ({"max_depth": 1}, True),
         ({"min_child_samples": 10**6}, True),
         ({"objective": "quantile"}, True),
-        ({"objective": "poisson"}, False),
+        ({"objective": "poisson"}, True),
+        ({"objective": "tweedie"}, True),
+        ({"objective": "gamma"}, True),
         ({"objective": "regression", "reg_sqrt": True}, False),
         ({"boosting_type": "rf", "subsample": 0.5, "subsample_freq": 1}, False),
         ({"linear_tree": True}, False),
@@ -161,3 +163,10 @@ def test_scikit_learns_large_trees_have_no_fast_way():
     moved = HistGradientBoostingRegressor(max_iter=2).fit(matrix, target)
     del moved._predictors
     assert boosting_fast.predictor(moved) is None
+
+
+def test_many_rows_are_scored_in_blocks():
+    made = masks_of([chain(9), chain(5)], 2)
+    matrix = np.linspace(-12.0, 3.0, 2 * masks.BLOCK + 7)[:, None]
+    one_by_one = np.concatenate([made.scores(row[None]) for row in matrix])
+    np.testing.assert_array_equal(made.scores(matrix), one_by_one)

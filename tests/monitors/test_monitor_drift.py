@@ -49,7 +49,7 @@ def test_a_column_that_moved_is_told_with_numbers_cause_and_action(reference):
     assert alarm.severity == "problem"
     assert re.search(r"median (69|70)", alarm.text)
     assert "predictions depend on it by 60%" in alarm.text
-    assert "higher by 1.0 standard deviations" in alarm.cause
+    assert "higher by 1.1 standard deviations" in alarm.cause
     assert alarm.action
     assert alarm.evidence["q"] < 1e-6
     assert alarm.evidence["rank"] == 1
@@ -71,6 +71,13 @@ def test_a_tiny_shift_in_many_rows_is_no_alarm(reference):
 def test_noise_in_a_hundred_rows_is_no_alarm(reference):
     alarmed = [seed for seed in range(20) if keys(observe(reference, make_window(rows=100, seed=seed + 5), sample=0))]
     assert len(alarmed) <= 1
+
+
+def test_a_handful_of_rows_says_nothing(reference):
+    found = observe(reference, make_window(rows=49, change=shifted(500)))
+    assert (keys(found), dict(found.figures)) == ([], {})
+    assert "not told of 49 rows: 50 or more are wanted" in found.notes[0]
+    assert "drift/column/amount" in keys(observe(reference, make_window(rows=50, change=shifted(500))))
 
 
 def test_the_beginning_is_found_within_the_window(reference):

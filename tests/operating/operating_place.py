@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ WORDS = (
     "reporters=[]",
     "trackers=[]",
 )
-QUICK = ("update.monitor=null", "update.poll=1s", "update.lease=4s", "update.cooldown=null")
+QUICK = ("update.monitor=null", "update.poll=1s", "update.lease=4s", "update.cooldown=null", "update.tests=none")
 HERE = Path(__file__).parent
 
 
@@ -120,7 +120,9 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
     return said
 
 
-def log_rows(store: Store, version: str, rows: int, *, right: float, since: datetime, seed: int = 0) -> None:
+def log_rows(
+    store: Store, version: str, rows: int, *, right: float, since: datetime, seed: int = 0, role: str = "champion"
+) -> None:
     """Log predictions of a version, a share of them right, and tell their truth."""
     random = np.random.default_rng(seed)
     truth = np.where(random.random(rows) < 0.5, "yes", "no")
@@ -138,7 +140,7 @@ def log_rows(store: Store, version: str, rows: int, *, right: float, since: date
             "row": number,
             "time": pl.Series(times, dtype=moment),
             "version": [version] * rows,
-            "role": ["champion"] * rows,
+            "role": [role] * rows,
             "caller": ["test"] * rows,
             "latency_ms": pl.Series(random.uniform(1, 2, rows), dtype=pl.Float32),
             "a": random.normal(size=rows),
@@ -164,8 +166,3 @@ def log_rows(store: Store, version: str, rows: int, *, right: float, since: date
         folder = store.folder / kind / NAME / day
         folder.mkdir(parents=True, exist_ok=True)
         frame.write_parquet(folder / f"{day}-test-{'0' * 12}-{version.replace('/', '_')}_{seed}.parquet")
-
-
-def words(*more: Sequence[str]) -> list[str]:
-    """Return the usual words."""
-    return [*WORDS, *QUICK, *(str(word) for word in more)]

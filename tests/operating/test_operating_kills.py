@@ -23,7 +23,9 @@ def test_an_update_survives_a_kill_after_each_thing_that_it_does(place: Place) -
             break
         assert code == -signal.SIGKILL, output
         said.append(output.rpartition("killed after ")[2].strip())
-        after = after + 1 if said[-2:] == [said[-1]] * 2 and said[-1].startswith("the ") else 1  # rows are written again
+        after = (
+            after + 1 if said[-2:] == [said[-1]] * 2 and said[-1].startswith("the ") else 1
+        )  # rows are written again
         if not place.moves():
             assert place.record()["pending"][0]["trigger"] == "new_data"  # the reason is there until it is answered
         assert len(said) < 30

@@ -113,7 +113,7 @@ def test_the_page_says_what_there_is_to_know(shown, tmp_path):
     for words in ("shop/7", "Serving", "201 requests", "1 of them refused", "amount", "another population", "p99"):
         assert words in reader.words, words
     assert "Köln" not in reader.words
-    assert sorted(reader.addresses) == ["metrics", "openapi.json"]
+    assert sorted(reader.addresses) == ["metrics", "monitor", "openapi.json"]
     assert "script" not in reader.tags
     assert re.search(r"rollback shop", reader.words)
 

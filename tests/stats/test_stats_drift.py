@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from scipy.spatial.distance import jensenshannon
@@ -21,6 +21,7 @@ def test_the_index_of_a_known_pair():
     assert found == pytest.approx(0.25 * np.log(3))
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS)
 def test_the_index_is_symmetric_zero_for_the_same_and_never_negative(one, other):
     first, second = np.array(one), np.array(other)
@@ -34,6 +35,7 @@ def test_a_bin_that_was_empty_is_no_infinity():
     assert stats.stability_index(np.array([0, 0]), np.array([1, 2])) == 0
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS)
 def test_jensen_shannon_is_scipys_in_base_two(one, other):
     first, second = np.array(one), np.array(other)
@@ -44,12 +46,14 @@ def test_jensen_shannon_is_scipys_in_base_two(one, other):
     assert stats.jensen_shannon(first, second, corrected=True) <= stats.jensen_shannon(first, second)
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_wasserstein_is_scipys(one, other):
     wanted = scipy_stats.wasserstein_distance(one, other)
     assert stats.wasserstein(np.array(one), np.array(other)) == pytest.approx(wanted, rel=CLOSE, abs=CLOSE)
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_kolmogorov_smirnov_is_scipys(one, other):
     assume(min(len(one), len(other)) > 1)  # scipy divides by zero
@@ -59,6 +63,7 @@ def test_kolmogorov_smirnov_is_scipys(one, other):
     assert p == pytest.approx(scipy_stats.kstwobign.sf(scale * statistic), abs=CLOSE)
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS)
 def test_chi_squared_is_scipys(one, other):
     table = np.array([one, other])
@@ -69,6 +74,7 @@ def test_chi_squared_is_scipys(one, other):
     assert (found.freedom, found.p) == (wanted.dof, pytest.approx(wanted.pvalue, abs=CLOSE))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=12), st.lists(st.integers(0, 300), min_size=12, max_size=12))
 def test_rare_bins_are_pooled_until_the_test_holds(one, other):
     first, second = np.array(one), np.array(other[: len(one)])
@@ -97,6 +103,7 @@ def test_what_chance_gives_is_taken_off_the_distance():
 # ------------------------------------------------------------------------------------------------ false discoveries
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_both_corrections_are_scipys(p):
     given_p = np.array(p)

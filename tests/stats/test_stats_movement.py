@@ -16,7 +16,7 @@ def moved(before, now, kind="numeric", **kwargs):
     return stats.movement(first, stats.sketch(pl.Series("x", now), kind, like=first))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["normal", "steps", "heavy"]), st.floats(0, 2))
 def test_sketched_statistics_bracket_the_exact_ones(seed, shape, shift):
     rng = np.random.default_rng(seed)
@@ -74,14 +74,34 @@ def test_missing_values_move_a_column():
 
 def test_unseen_and_rare_names():
     before = ["a"] * 500 + ["b"] * 480 + [f"r{k}" for k in range(20)]
-    same = moved(before, before, "categorical")
-    assert (same.effect, same.unseen) == (0, 0)
+    same = moved(before, ["a"] * 500 + ["b"] * 480 + ["r1"] * 10 + [f"s{k}" for k in range(20)], "categorical")
+    assert same.effect < 0.1
+    assert same.unseen == pytest.approx(0.02, abs=0.001)
     found = moved(before, ["a"] * 50 + ["gold"] * 50, "categorical")
     assert found.unseen == 0.5
     assert found.told["new"] == {"gold": 0.5}
     assert found.told["changed"][0] == {"name": "b", "before": 0.48, "now": 0.0}
     many = [f"n{k}" for k in range(2000)]
     assert moved(many, many, "categorical").unseen is None, "with names that are not listed nobody can tell"
+
+
+def test_names_that_are_new_because_there_are_many_are_no_drift():
+    rng = np.random.default_rng(6)
+    chances, effects = [], []
+    for _ in range(40):
+        rows = [f"n{k}" for k in np.minimum(rng.zipf(1.7, 3000), 10_000)]
+        found = moved(rows[1000:], rows[:1000], "categorical")
+        assert found.unseen > 0.02
+        chances.append(found.p)
+        effects.append(found.effect)
+    assert sum(p < 0.05 for p in chances) <= 6
+    assert max(effects) < 0.1
+
+
+def test_values_beyond_the_few_that_were_seen_are_no_drift():
+    rng = np.random.default_rng(7)
+    chances = [moved(rng.normal(size=60), rng.normal(size=3000)).p for _ in range(100)]
+    assert sum(p < 0.05 for p in chances) <= 11
 
 
 def test_texts_move_by_length_and_by_words():

@@ -37,6 +37,7 @@ def same(one, other):
             assert second[key] == value, key
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 def test_numbers_merge_in_any_order_to_what_all_rows_give(reference, one, two, three):
     base = Numbers.of(array(reference))
@@ -47,6 +48,7 @@ def test_numbers_merge_in_any_order_to_what_all_rows_give(reference, one, two, t
     same(a.merge(Numbers.of(array([]), like=base)), a)
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_what_is_no_finite_number_is_counted_and_in_no_mean(values):
     found = Numbers.of(array(values), missing=2)
@@ -60,7 +62,7 @@ def test_what_is_no_finite_number_is_counted_and_in_no_mean(values):
     same(stats.read_sketch(json.loads(json.dumps(found.record()))), found)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.integers(0, 10_000), st.sampled_from(["normal", "lognormal", "zeros", "steps", "years"]), st.integers(1, 5000)
 )
@@ -122,6 +124,7 @@ def test_sketches_of_two_grids_are_not_merged():
 # ------------------------------------------------------------------------------------------------ names
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES, NAMES, NAMES)
 def test_names_merge_in_any_order_to_what_all_rows_give(reference, one, two, three):
     def series(values):
@@ -140,6 +143,7 @@ def test_names_merge_in_any_order_to_what_all_rows_give(reference, one, two, thr
     assert stats.read_sketch(json.loads(json.dumps(a.record()))).record() == a.record()
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 80), max_size=120), min_size=1, max_size=5))
 def test_the_commonest_new_names_are_off_by_no_more_than_is_said(parts):
     base = Names.of(pl.Series("x", ["known"]))
@@ -180,6 +184,7 @@ def test_truth_values_and_categories_are_names():
 WORDS = st.lists(st.text(alphabet="abc é!$ ", max_size=30) | st.none(), max_size=30)
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS, WORDS)
 def test_texts_merge_in_any_order(reference, one, two):
     def series(values):

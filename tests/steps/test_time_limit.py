@@ -77,3 +77,16 @@ def test_a_fit_that_tells_nothing_is_interrupted_and_the_old_handler_is_back() -
         time.sleep(600)
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_an_interruption_that_is_told_as_a_failure_is_an_interruption() -> None:
+    def read() -> None:
+        try:
+            time.sleep(600)
+        except Exception as error:
+            raise ValueError("the file cannot be read") from error
+
+    with pytest.raises(Pruned, match="not done"), TimeLimit(0.05, [10], 0).member():
+        read()
+    with pytest.raises(ValueError, match="its own"), TimeLimit(60, [10], 0).member():
+        raise ValueError("its own")

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from page_reader import Reader, read
+from watched import DAY, START, watched
+
+from mlframe.charts import monitoring
+from mlframe.charts.page import is_drawing
+from mlframe.charts.timeline import LABELS, Point, _series, time_ticks
+from mlframe.contracts import Chart, Interval
+from mlframe.store import Store
+
+NOW = START + 30 * DAY + timedelta(minutes=5)
+LOG = [
+    {"alias": "champion", "action": "promote", "from": None, "to": "email/1", "when": str(START), "who": "a", "why": ""},
+    {"alias": "champion", "action": "promote", "from": "email/1", "to": "email/2", "when": str(START + 20 * DAY), "who": "operate", "why": "it is better"},
+    {"alias": "staging", "action": "promote", "from": None, "to": "email/2", "when": str(START + 19 * DAY), "who": "operate", "why": ""},
+    {"alias": "champion", "action": "rollback", "from": "email/2", "to": "email/1", "when": str(START + 21 * DAY), "who": "b", "why": "no"},
+]  # fmt: skip
+
+
+def held(store: Store, **options: Any) -> dict[str, Any]:
+    watched(store, **options)
+    found = {"windows": store.windows.many("email"), "alarms": store.alarms.many("email")}
+    decisions = [{**row, "when": START + 19 * DAY} for row in store.decisions.many("email")]
+    return {**found, "decisions": decisions, "log": LOG}
+
+
+def shown(tmp_path: Path, given: dict[str, Any], **options: Any) -> Reader:
+    page = monitoring.page("email", **given, **{"now": NOW, **options})
+    assert page.missing == []
+    (tmp_path / "page.html").write_text(page.text)
+    return read(tmp_path / "page.html")
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(str(tmp_path / "store")) as made:
+        yield made
+
+
+def test_a_page_says_health_alarms_figures_and_events(store, tmp_path):
+    page = shown(tmp_path, held(store, days=18))
+    assert "script" not in page.tags
+    assert page.addresses == []
+    for text in (
+        "✗ Problem",
+        "1 problem and 1 warning open. The column sender has moved",
+        "drift/column/sender",
+        "Mail comes from a domain",
+        "train again with mail since then",
+        "distance 0.312, limit 0.1, rows 1234",
+        "seen in 4 windows",
+        "rollback, champion: email/2 → email/1 (no)",
+        "update: drift/column/sender is a problem",
+        "roc_auc (performance)",
+        "40 % of the labels of this window have not come yet.",
+        "Nobody has looked since: that window ended 12 days ago.",
+    ):
+        assert text in page.words, text
+
+
+def test_without_a_cause_the_same_page_shows_no_alarm_and_no_mark(store, tmp_path):
+    page = shown(tmp_path, {**held(store, broken=False), "decisions": [], "log": []})
+    assert "✓ Healthy" in page.words
+    assert "No alarm is open." in page.words
+    assert "Nothing happened yet." in page.words
+    assert "Nobody has looked" not in page.words
+    assert "Marked:" not in page.words
+
+
+def test_what_is_over_is_told_and_folded(store, tmp_path):
+    page = shown(tmp_path, held(store))
+    assert "✓ Healthy" in page.words
+    assert "2 that are over" in page.words
+
+
+def test_nothing_to_show_is_said(tmp_path):
+    page = shown(tmp_path, {"windows": [], "alarms": [], "decisions": [], "log": []})
+    assert "Not monitored" in page.words
+    assert "python -m mlframe monitor" in page.words
+
+
+def test_pictures_and_tables_of_the_newest_window_are_shown(store, tmp_path):
+    chart = Chart("mine", "My picture", "words", '<svg xmlns="http://www.w3.org/2000/svg"><g/></svg>')
+    page = shown(tmp_path, held(store), charts=[chart], notes=["the monitor service failed: no log"])
+    for text in ("My picture", "drift/columns (1 rows)", "0.312", "the monitor service failed: no log"):
+        assert text in page.words, text
+
+
+def test_every_event_is_marked_in_every_picture_with_its_letter(store):
+    page = monitoring.page("email", **held(store, days=24), now=NOW).text
+    pictures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(pictures) == 6
+    for svg in pictures:
+        assert is_drawing(svg)
+        letters = re.findall(r'font-weight="600" >([A-Z])</text>', svg)
+        assert sorted(letters) == ["A", "A", "D", "D", "R", "T"]
+
+
+def test_acknowledged_alarms_still_count_and_are_said_to_be_known(store, tmp_path):
+    given = held(store, days=18)
+    store.alarms.acknowledge(given["alarms"][0]["id"], who="ada", why="known migration")
+    page = shown(tmp_path, {**given, "alarms": store.alarms.many("email")})
+    assert "1 of the alarms is acknowledged." in page.words
+    assert "by ada: known migration" in page.words
+    assert "✗ Problem" in page.words
+
+
+def test_thousands_of_windows_make_a_page_of_bounded_size(store):
+    given = held(store, broken=False)
+    many = [{**given["windows"][0], "since": START + i * DAY, "until": START + (i + 1) * DAY} for i in range(5000)]
+    page = monitoring.page("email", **{**given, "windows": many}, now=NOW)
+    assert len(page.text) < 1_500_000
+    assert "4,500 older windows are not shown." in page.text
+
+
+def test_figures_without_values_or_with_odd_ones_do_not_break_the_page(store, tmp_path):
+    given = held(store, broken=False, days=3)
+    given["windows"][0]["record"]["figures"] = {
+        "roc_auc": {"value": None},
+        "odd/name <b>": {"value": 1e300, "low": -1e300, "high": None},
+    }
+    given["windows"][1]["record"] = {}
+    shown(tmp_path, given)
+
+
+@given(st.datetimes(min_value=START.replace(tzinfo=None)), st.floats(60, 3e8))
+def test_ticks_lie_in_their_span_and_are_few(since, seconds):
+    since = since.replace(tzinfo=START.tzinfo, year=2026)
+    until = since + timedelta(seconds=seconds)
+    found = time_ticks(since, until)
+    assert 1 <= len(found) <= LABELS + 1
+    assert all(since.timestamp() - 1 <= place <= until.timestamp() + 1 for place, _ in found)
+    assert len({name for _, name in found}) == len(found)
+
+
+def test_versions_that_answer_at_once_have_styles_of_their_own():
+    def points(series, first, last):
+        return [Point(START + i * DAY, START + (i + 1) * DAY, Interval(1.0), series) for i in range(first, last)]
+
+    found = dict(_series([*points("m/1", 0, 5), *points("m/2", 3, 8), *points("m/3", 8, 9)]))
+    assert found == {"m/1": 0, "m/2": 1, "m/3": 0}
