@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlframe.contracts import Adapter, Features
-from mlframe.errors import BundleError
+from mlframe.errors import BundleError, ConfigError
 from mlframe_river.linear import OnlineLinear, OnlineLogistic, Scaler
 
 if TYPE_CHECKING:
@@ -20,11 +20,29 @@ CLASSES = {"OnlineLogistic": OnlineLogistic, "OnlineLinear": OnlineLinear}
 
 
 class RiverAdapter(Adapter):
-    """Learns on in place, and saves as JSON; nothing is pickled."""
+    """Learns on, and saves as JSON; nothing is pickled."""
 
-    def learn_on(self, estimator: Any, features: Features, target: Array, *, weight: Array | None = None) -> None:
-        """Learn more rows one by one, from where the estimator is."""
-        estimator.partial_fit(features.matrix, target, weight)
+    def learn_on(
+        self,
+        estimator: Any,
+        fitted: Any,
+        features: Features,
+        target: Array,
+        *,
+        weight: Array | None = None,
+        rounds: int | None = None,
+        leaves: bool = False,
+    ) -> Any:
+        """Return a copy of the fitted model that has learned more rows, one by one.
+
+        Raises:
+            ConfigError: it has no leaves to fit anew.
+        """
+        if leaves:
+            hint = "set fit.warm_by=continue"
+            raise ConfigError("Only trees have leaves to fit anew", value="leaves", where="fit.warm_by", hint=hint)
+        more = self.load(self.save(fitted))
+        return more.partial_fit(features.matrix, target, weight)
 
     def save(self, estimator: Any) -> bytes:
         """Return parameters, scalers and weights as JSON."""
