@@ -123,7 +123,7 @@ def _check_online(
     if model is None:
         name = str(config["model"]["name"])
     elif not isinstance(model, Mapping) or not model.get("name"):
-        hint = f"give the model's name: {where}.model={{name: hoeffding_tree}}"
+        hint = f"give the model's name: {where}.model={{name: online_linear}}"
         yield ConfigError(f"{where}.model names no model", value=model, where=f"{where}.model", hint=hint)
         return
     else:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlframe.contracts import Features, Featurizer, Stop
+from mlframe.errors import ConfigError
 from mlframe.pipeline import Learning, Member, Rows, fit_estimator, wants_of
 
 if TYPE_CHECKING:
@@ -39,11 +40,7 @@ class Learner:
         self.adapter = self.registry.adapter("model", self.model["name"])
         self.splitter = context.component("splitter")
         self.member: Member | None = None
-
-    @property
-    def learns_on(self) -> bool:
-        """Whether the model can learn on from where it is."""
-        return self.adapter is not None and hasattr(self.adapter, "learn_on")
+        self.seen = 0
 
     def fit(self, rows: Array, *, warm: bool = False) -> None:
         """Fit anew, or learn on from rows that are new.
@@ -75,6 +72,7 @@ class Learner:
             )
         label = f"model={self.model['name']}"
         fit_estimator(estimator, self.adapter, features, self.stream.target[learn], self._weight(learn), stop, label)
+        self.seen = len(rows)
         self.member = Member(made, estimator, self.model["name"], features.names, features.origins, self.adapter)
 
     def predict(self, frame: pl.DataFrame, truth: Array) -> tuple[Array, Array]:
@@ -84,7 +82,15 @@ class Learner:
 
     def _learn_on(self, features: Features, rows: Array) -> None:
         assert self.member is not None
-        self.adapter.learn_on(self.member.estimator, features, self.stream.target[rows], weight=self._weight(rows))
+        new = self.registry.create("model", self.model, task=self.learning.task)
+        target, weight = self.stream.target[rows], self._weight(rows)
+        rounds = None
+        if hasattr(self.adapter, "rounds"):  # as many trees for a row as the model has
+            rounds = max(1, round(self.adapter.rounds(self.member.estimator) * min(1.0, len(rows) / max(1, self.seen))))
+        self.member.estimator = self.adapter.learn_on(
+            new, self.member.estimator, features, target, weight=weight, rounds=rounds
+        )
+        self.seen += len(rows)
 
     def _weight(self, rows: Array) -> Array | None:
         return self.stream.weight[rows] if (self.stream.weight != 1.0).any() else None
@@ -101,6 +107,20 @@ class Online(Learner):
 
     features: Features
 
+    def check(self) -> None:
+        """Refuse a model that does not learn single rows, before anything is fitted.
+
+        Raises:
+            ConfigError: it has no `partial_fit`, scikit-learn's word for it.
+        """
+        if not hasattr(self.registry.create("model", self.model, task=self.learning.task), "partial_fit"):
+            raise ConfigError(
+                f"model={self.model['name']} does not learn from single labels",
+                value=self.model["name"],
+                where="simulate.strategies",
+                hint="pick one that has partial_fit, such as online_linear (pip install mlframe-river), mlp or bayes",
+            )
+
     def prepare(self, frame: pl.DataFrame) -> None:
         """Turn all rows into numbers: each by itself, with what the first stretch taught the featurizer."""
         assert self.member is not None
@@ -110,8 +130,10 @@ class Online(Learner):
     def learn(self, rows: Array, target: Array, weight: Array) -> None:
         """Learn from labels that have become known, the oldest first."""
         matrix: Any = self.features.matrix
-        part = Features(matrix[rows], self.features.names, self.features.origins, self.features.categorical)
-        self._learn_on(part, rows)
+        assert self.member is not None
+        known = self.member.estimator  # the simulation's own, so that it may learn in place
+        weights = {} if (weight == 1.0).all() else {"sample_weight": weight}
+        known.partial_fit(matrix[rows], target, **weights)
 
     def answer(self, start: int, end: int, truth: Array) -> tuple[Array, Array]:
         """Predict rows by their positions."""

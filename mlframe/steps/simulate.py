@@ -38,6 +38,9 @@ class Simulate(Step):
         stream = Stream.of(table, labels, learning, **seconds, shuffle=shuffle)
         context.say(f"{stream.first:,} rows of the first stretch, {len(stream.times) - stream.first:,} are judged")
         columns = [record for record in stream.table.column_records() if record["role"] == "feature"]
+        for _, strategy in entries(node["strategies"]):
+            if strategy["kind"] == "online":
+                Online(context, stream, strategy.get("model"), strategy.get("featurizer")).check()
         outcomes = [last_label(stream)]
         for name, strategy in entries(node["strategies"]):
             kind = strategy["kind"]
