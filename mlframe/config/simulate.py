@@ -138,7 +138,7 @@ def _check_online(
 def _check_learns_on(plugins: Plugins, name: str, where: str) -> Iterator[MlframeError]:
     able = [other for other in plugins.registry.names("model") if _learns_on(plugins, other)]
     if name not in able:
-        hint = f"pick one that can: {', '.join(able)}" if able else "install one that can: pip install mlframe-river"
+        hint = f"pick one that can: {', '.join(able)}"
         yield ConfigError(f"model={name} cannot learn on from where it was", value=name, where=where, hint=hint)
 
 

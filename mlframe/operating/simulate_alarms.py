@@ -16,6 +16,8 @@ __all__ = ["Watch"]
 
 EFFECT, STRONG = 0.1, 0.25
 """Distances from which a column has moved, and has moved far: those of the monitor `drift`."""
+ENOUGH, TRIES = 50, 5
+"""Labels after which a model is judged that was trained after a change, and how often it is trained again for that."""
 DISCOVERY = 0.001
 """Highest expected share of false alarms at a look; stricter than in a monitor, since a simulation has hundreds of looks."""
 
@@ -32,11 +34,15 @@ class Watch:
 
     def __init__(self, columns: Sequence[Mapping[str, Any]], *, delta: float, rows: int, on: bool = True) -> None:
         self.columns, self.delta, self.rows, self.on = columns, delta, rows, on
+        self.level: float | None = None
+        """Mean error before the latest change; None where there was none, or where it was reached again or given up."""
+        self.tries = 0
         self.begin(None)
 
     def begin(self, frame: pl.DataFrame | None) -> None:
         """Begin anew with a model that learned from these rows."""
         self.errors = Adwin(self.delta)
+        self.count, self.total = 0, 0.0
         self.concept: dict[str, Any] | None = None
         self.moved: dict[str, datetime] = {}
         self.recent: pl.DataFrame | None = None
@@ -62,9 +68,29 @@ class Watch:
                 text = f"the mean error rose from {was:.3f} to {is_now:.3f}"
                 severity = "problem" if is_now - was >= 0.05 else "warning"
                 self.concept = _alarm("concept/error_rate", severity, text, now, {"was": was, "is": is_now})
+                self.level, self.tries = (was if self.level is None else self.level), 0
+        self._still_high(errors, now)
         if self.concept is not None:
             alarms.append({**self.concept, "last": now} if self.concept["first"] == now else self.concept)
         return alarms + self._columns(frame, now)
+
+    def _still_high(self, errors: Any, now: datetime) -> None:
+        """Raise an alarm when a model that was trained after a change still errs more than the one before the change did.
+
+        A model that learned from rows of both worlds errs as much on each day: nothing changes any more, and nothing is good.
+        """
+        self.count, self.total = self.count + len(errors), self.total + float(np.sum(errors))
+        if self.level is None or self.concept is not None or self.count < ENOUGH:
+            return
+        mean = self.total / self.count
+        chance = 2.58 * (max(mean * (1 - mean), 1e-9) / self.count) ** 0.5
+        if mean - chance > self.level and self.tries < TRIES:
+            self.tries += 1
+            text = f"the mean error is still {mean:.3f}, and was {self.level:.3f} before it rose"
+            severity = "problem" if mean - self.level >= 0.05 else "warning"
+            self.concept = _alarm("concept/error_rate", severity, text, now, {"was": self.level, "is": mean})
+        elif mean <= self.level or self.tries >= TRIES:
+            self.level = None
 
     def _columns(self, frame: pl.DataFrame, now: datetime) -> list[dict[str, Any]]:
         if not self.before or not len(frame):

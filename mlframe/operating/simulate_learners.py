@@ -118,7 +118,7 @@ class Online(Learner):
                 f"model={self.model['name']} does not learn from single labels",
                 value=self.model["name"],
                 where="simulate.strategies",
-                hint="pick one that has partial_fit, such as online_linear (pip install mlframe-river), mlp or bayes",
+                hint="pick one that has partial_fit, such as mlp or bayes",
             )
 
     def prepare(self, frame: pl.DataFrame) -> None:

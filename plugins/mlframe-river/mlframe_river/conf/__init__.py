@@ -1,1 +1,0 @@
-"""Config files of mlframe-river."""
