@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from mlframe.charts.document import Answer, Document, Fold, Heading, Pictures, Points, Section, Table, Written
+from mlframe.charts.document import Answer, Document, Fold, Heading, Pictures, Points, Section, Table
 from mlframe.charts.svg import number
 from mlframe.charts.timeline import Bar, Event, Lane, Point, figure, lanes, moment, span_of
 from mlframe.contracts import Chart, Interval
 
-__all__ = ["Health", "document", "events_of", "health", "page"]
+__all__ = ["Health", "document", "events_of", "health"]
 
 CHAMPION = "champion"
 SEVERITIES = ("problem", "warning", "info")
@@ -116,21 +116,6 @@ def events_of(
         text = f"{decision['kind'].replace('_', ' ')}: {decision['record'].get('text') or ''}".rstrip(": ")
         found.append(Event(decision["when"], letter, text))
     return sorted(found, key=lambda event: event.when, reverse=True)
-
-
-def page(
-    name: str,
-    windows: Sequence[Mapping[str, Any]],
-    alarms: Sequence[Mapping[str, Any]],
-    decisions: Sequence[Mapping[str, Any]],
-    log: Sequence[Mapping[str, Any]],
-    notes: Sequence[str] = (),
-    *,
-    now: datetime | None = None,
-    charts: Sequence[Chart] = (),
-) -> Written:
-    """Write the page as HTML; see `document` for what it is given."""
-    return document(name, windows, alarms, decisions, log, notes, now=now, charts=charts).html()
 
 
 def document(

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlframe.config.schema import entries
+from mlframe.config.update import models_that_learn_on
 from mlframe.errors import ConfigError, MlframeError, ParameterError, Problems, UnknownNameError
 from mlframe.operating.policy import Policy, read_policy
 from mlframe.plugins import Plugins
-from mlframe.registry import import_target
 from mlframe.runner.limits import parse_duration
 
 __all__ = ["KINDS", "check_simulate", "policy_of"]
@@ -123,7 +123,7 @@ def _check_online(
     if model is None:
         name = str(config["model"]["name"])
     elif not isinstance(model, Mapping) or not model.get("name"):
-        hint = f"give the model's name: {where}.model={{name: online_linear}}"
+        hint = f"give the model's name: {where}.model={{name: mlp}}"
         yield ConfigError(f"{where}.model names no model", value=model, where=f"{where}.model", hint=hint)
         return
     else:
@@ -136,16 +136,7 @@ def _check_online(
 
 
 def _check_learns_on(plugins: Plugins, name: str, where: str) -> Iterator[MlframeError]:
-    able = [other for other in plugins.registry.names("model") if _learns_on(plugins, other)]
+    able = models_that_learn_on(plugins)
     if name not in able:
         hint = f"pick one that can: {', '.join(able)}"
         yield ConfigError(f"model={name} cannot learn on from where it was", value=name, where=where, hint=hint)
-
-
-def _learns_on(plugins: Plugins, model: str) -> bool:
-    item = plugins.registry.get("model", model)
-    target = item.component.adapter
-    try:
-        return target is not None and hasattr(import_target(target, item), "learn_on")
-    except MlframeError:  # its library is not installed
-        return False

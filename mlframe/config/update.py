@@ -13,7 +13,7 @@ from mlframe.plugins import Plugins
 from mlframe.registry import import_target
 from mlframe.runner.limits import parse_duration, parse_size
 
-__all__ = ["check_update"]
+__all__ = ["check_update", "models_that_learn_on"]
 
 TESTS = ("none", "standard", "staged")
 ROWS = ("data", "feedback")
@@ -94,18 +94,22 @@ def _check_warm(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[Mlframe
         yield ConfigError(
             "Only a single model learns on", value=config["ensembler"]["name"], where="ensembler", hint=hint
         )
-    elif model in plugins.registry.names("model") and not _learns_on(plugins, model):
-        able = [name for name in plugins.registry.names("model") if _learns_on(plugins, name)]
+    elif model in plugins.registry.names("model") and model not in (able := models_that_learn_on(plugins)):
         hint = f"set update.how=scratch, or pick a model that can: {', '.join(able)}"
         yield ConfigError(
             f"model={model} cannot learn on from where it was", value="warm", where="update.how", hint=hint
         )
 
 
-def _learns_on(plugins: Plugins, model: str) -> bool:
-    item = plugins.registry.get("model", model)
-    target = item.component.adapter
-    try:
-        return target is not None and hasattr(import_target(target, item), "learn_on")
-    except MlframeError:  # its library is not installed
-        return False
+def models_that_learn_on(plugins: Plugins) -> list[str]:
+    """Return the names of the models that can learn more rows without forgetting what they know."""
+
+    def can(model: str) -> bool:
+        item = plugins.registry.get("model", model)
+        target = item.component.adapter
+        try:
+            return target is not None and hasattr(import_target(target, item), "learn_on")
+        except MlframeError:  # its library is not installed
+            return False
+
+    return [name for name in plugins.registry.names("model") if can(name)]

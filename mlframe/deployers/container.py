@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlframe.contracts import Deployer, Deployment
+from mlframe.deployers.folders import written_whole
 from mlframe.deployers.observing import alert_values, megabytes, operate_words, write_observing, writer
 from mlframe.deployers.package import requirements
-from mlframe.errors import ConfigError, DataError
+from mlframe.errors import ConfigError
 
 __all__ = ["ContainerDeployer"]
 
-MARK = "made_by_mlframe.json"
 """File of a folder that this deployer may replace."""
 
 SCORING = ("numpy", "scipy", "scikit-learn", "skops", "polars")
@@ -99,21 +97,8 @@ class ContainerDeployer(Deployer):
     def deploy(self, order: Deployment) -> Mapping[str, Any]:
         """Write the folder, whole or not at all."""
         folder = Path(self.folder or order.output or "container").absolute()
-        if folder.exists() and not (folder / MARK).is_file():
-            raise DataError(
-                "The folder is there already, and was not written by this deployer",
-                value=str(folder),
-                where="output",
-                hint="name a new folder",
-            )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-            made = Path(scratch) / "new"
-            made.mkdir()
+        with written_whole(folder, order.reference) as made:
             self._write(made, order)
-            if folder.exists():
-                os.replace(folder, Path(scratch) / "old")
-            os.replace(made, folder)
         values = self._values(order)
         order.say(
             f"docker compose -f {folder}/compose.yaml up --build server; kubectl apply -f {folder}/kubernetes.yaml"
@@ -192,7 +177,6 @@ class ContainerDeployer(Deployer):
         self._copy_project(folder / "train" / "project")
         for module in self._modules():
             shutil.copy2(module, folder / module.name)
-        (folder / MARK).write_text(json.dumps({"version": order.reference}), encoding="utf-8")
 
     def _serving(self, order: Deployment) -> dict[str, Any]:
         """Return the settings of the server, which follows the champion of its store."""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlframe.contracts import Deployer, Deployment
+from mlframe.deployers.folders import written_whole
 from mlframe.deployers.observing import alert_values, megabytes, operate_words, write_observing, writer
-from mlframe.errors import ConfigError, DataError
+from mlframe.errors import ConfigError
 
 __all__ = ["SystemdDeployer"]
-
-MARK = "made_by_mlframe.json"
 
 
 class SystemdDeployer(Deployer):
@@ -73,21 +70,8 @@ class SystemdDeployer(Deployer):
     def deploy(self, order: Deployment) -> Mapping[str, Any]:
         """Write the folder, whole or not at all."""
         folder = Path(self.folder or order.output or "systemd").absolute()
-        if folder.exists() and not (folder / MARK).is_file():
-            raise DataError(
-                "The folder is there already, and was not written by this deployer",
-                value=str(folder),
-                where="output",
-                hint="name a new folder",
-            )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-            made = Path(scratch) / "new"
-            made.mkdir()
+        with written_whole(folder, order.reference) as made:
             units = self._write(made, folder, order)
-            if folder.exists():
-                os.replace(folder, Path(scratch) / "old")
-            os.replace(made, folder)
         names = " ".join(unit.removesuffix(".service") for unit in units)
         order.say(f"sudo cp {folder}/*.service /etc/systemd/system/ && sudo systemctl enable --now {names}")
         return {
@@ -142,7 +126,6 @@ class SystemdDeployer(Deployer):
             "dashboards": "/var/lib/grafana/dashboards",
         }
         write_observing(made / "monitoring", {**observed, **self.alerts})
-        (made / MARK).write_text(json.dumps({"version": order.reference}), encoding="utf-8")
         return units
 
 

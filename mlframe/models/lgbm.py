@@ -24,6 +24,8 @@ POSITIVE = ("num_leaves", "learning_rate", "n_estimators", "subsample_for_bin", 
 NOT_NEGATIVE = ("min_split_gain", "min_child_weight", "min_child_samples", "subsample_freq", "reg_alpha", "reg_lambda")
 AUTO = "auto"
 """An objective that follows the target as well as the task."""
+AMOUNTS = "poisson"
+"""What it is for values of which none is negative."""
 FIRST_TOLD = 25
 """The first round that is told; then every doubling."""
 SHARES = ("subsample", "colsample_bytree")
@@ -51,7 +53,7 @@ class LgbmAdapter(Adapter):
         options: dict[str, Any] = {"categorical_feature": list(features.categorical)} if features.categorical else {}
         if estimator.objective == AUTO:
             amounts = isinstance(estimator, lightgbm.LGBMRegressor) and target.min() >= 0 and target.max() > 0
-            estimator.set_params(objective="poisson" if amounts else None)
+            estimator.set_params(objective=AMOUNTS if amounts else None)
             if amounts:
                 options["eval_metric"] = "l2"
         if stop is not None:
@@ -115,6 +117,9 @@ class LgbmAdapter(Adapter):
                 return lgbm_saved.LgbmRegressor(booster, estimator.n_jobs)
             return lgbm_saved.LgbmClassifier(booster, estimator.n_jobs, [int(code) for code in codes])
         more = clone(estimator).set_params(n_estimators=rounds or estimator.n_estimators)
+        if more.objective == AUTO:  # more trees for the score that the first ones have
+            first = str(fitted.booster_.dump_model(num_iteration=1)["objective"]).split()[0]
+            more.set_params(objective=AMOUNTS if first == AMOUNTS else None)
         options: dict[str, Any] = {"categorical_feature": list(features.categorical)} if features.categorical else {}
         more.fit(features.matrix, target, sample_weight=weight, init_model=fitted.booster_, **options)
         return more

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit
 
+from mlframe.models import lgbm_saved
 from mlframe.models.masks import Leaf, Masks, Split, Tree, masks_of
 
 if TYPE_CHECKING:
@@ -39,13 +40,15 @@ def predictor(estimator: Any, rounds: int) -> Callable[[Matrix], Array]:
     described = booster.dump_model(num_iteration=rounds)
     masks, link = _masks(described), _link(described["objective"].split())
 
+    threads = lgbm_saved.threads_of(estimator)
+    own = {} if threads is None else {"num_threads": threads}
+
     def ask(matrix: Matrix) -> Array:
         dense = isinstance(matrix, np.ndarray)
         if masks and link and dense and len(matrix) * masks.trees > WALKS * len(masks.columns):
             return link(masks.scores(matrix))
-        if matrix.shape[0] >= MANY:
-            return np.asarray((estimator.predict_proba if classifies else estimator.predict)(matrix))
-        given = np.asarray(booster.predict(matrix, num_iteration=rounds, num_threads=1))
+        options = own if matrix.shape[0] >= MANY else {"num_threads": 1}
+        given = np.asarray(booster.predict(matrix, num_iteration=rounds, **options))
         return np.stack([1.0 - given, given], axis=1) if classifies and given.ndim == 1 else given
 
     return ask

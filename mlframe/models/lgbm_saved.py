@@ -13,7 +13,7 @@ from mlframe.errors import BundleError
 if TYPE_CHECKING:
     from mlframe.contracts import Array, Matrix
 
-__all__ = ["LgbmClassifier", "LgbmRegressor", "dump", "load"]
+__all__ = ["LgbmClassifier", "LgbmRegressor", "dump", "load", "threads_of"]
 
 
 class LgbmRegressor:
@@ -61,11 +61,16 @@ class LgbmClassifier(LgbmRegressor):
         return given if given.ndim == 2 else np.stack([1.0 - given, given], axis=1)
 
 
+def threads_of(estimator: Any) -> int | None:
+    """Return the threads of a prediction, of a fitted estimator of LightGBM's or of this module's; None is all."""
+    threads: int | None = estimator.threads if isinstance(estimator, LgbmRegressor) else estimator.n_jobs
+    return threads
+
+
 def dump(estimator: Any) -> bytes:
     """Return one line of JSON, then the booster's text; of a fitted estimator of LightGBM's or of this module's."""
     codes = getattr(estimator, "classes_", None)
-    threads = estimator.threads if isinstance(estimator, LgbmRegressor) else estimator.n_jobs
-    head = {"classes": None if codes is None else np.asarray(codes).tolist(), "threads": threads}
+    head = {"classes": None if codes is None else np.asarray(codes).tolist(), "threads": threads_of(estimator)}
     text: str = estimator.booster_.model_to_string()
     return json.dumps(head).encode() + b"\n" + text.encode()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +22,7 @@ from mlframe.operating.policy import Policy
 from mlframe.operating.simulate_alarms import Watch
 from mlframe.operating.simulate_learners import Learner, Online
 from mlframe.operating.triggers import Situation
+from mlframe.operating.windows import micros_of, moment_of
 from mlframe.pipeline import Learning
 from mlframe.table import Table
 
@@ -247,12 +247,12 @@ def run_policy(
             continue
         told = np.arange(max(stream.known(since), first), max(stream.known(until), first))
         told = told[versions[told] == version]  # answers of an earlier model say nothing of this one
-        now = _moment(until)
+        now = moment_of(until)
         record = figure_of(stream, done.outputs[told - first], done.chance[told - first], stream.target[told])
         if record:
             windows.append(
                 {
-                    "since": _moment(since),
+                    "since": moment_of(since),
                     "until": now,
                     "version": str(version),
                     "rows": len(told),
@@ -265,7 +265,7 @@ def run_policy(
         count = stream.known(until)
         situation = Situation(
             now=now,
-            trained=_moment(trained),
+            trained=moment_of(trained),
             updated=updated,
             champion=str(version),
             new_rows=b - int(np.searchsorted(stream.times, counted, "left")),
@@ -344,24 +344,24 @@ def _train(
                 where="simulate.start",
                 hint=_longer(stream),
             )
-        done.notes.append(f"{_moment(moment):%Y-%m-%d}: {len(rows):,} rows of one class, nothing was trained")
+        done.notes.append(f"{moment_of(moment):%Y-%m-%d}: {len(rows):,} rows of one class, nothing was trained")
         return False
     began = time.perf_counter()
     learner.fit(rows, warm=warm)
     seconds = time.perf_counter() - began
     done.seconds += seconds
-    done.trainings.append({"when": _moment(moment), "rows": len(rows), "why": list(why), "seconds": seconds})
+    done.trainings.append({"when": moment_of(moment), "rows": len(rows), "why": list(why), "seconds": seconds})
     return True
 
 
 def _window(stream: Stream, policy: Policy, count: int, now: int, last: int) -> Array:
     """Return the positions of the labelled rows that an update learns from."""
     rows = np.arange(count)
-    since = policy.window.since(_moment(now), _moment(last))
+    since = policy.window.since(moment_of(now), moment_of(last))
     if policy.window.kind == "since_last":  # by when the label came: a late one is new
         return rows[stream.known(last) :]
     if since is not None:
-        return rows[int(np.searchsorted(stream.times, _micros(since), "left")) :]
+        return rows[int(np.searchsorted(stream.times, micros_of(since), "left")) :]
     return rows if policy.window.rows is None else rows[-policy.window.rows :]
 
 
@@ -375,14 +375,6 @@ def _errors(stream: Stream, outputs: Array, truth: Array) -> Array:
 
 def _longer(stream: Stream) -> str:
     return f"give a longer first stretch than the delay of {stream.delay / DAY:g} days, with rows of every class"
-
-
-def _moment(micros: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def shortened(table: Table, labels: pl.DataFrame, rows: int | None) -> tuple[Table, pl.DataFrame]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mlframe.charts.plots import Series, bars, lines
 from mlframe.contracts import Chart
 from mlframe.operating.simulate import DAY, Outcome, Stream
+from mlframe.operating.windows import moment_of
 
 __all__ = ["compared", "record_of", "show"]
 
@@ -89,15 +90,15 @@ def record_of(context: Any, stream: Stream, outcomes: Sequence[Outcome], price: 
         "better": "higher" if figure == "accuracy" else "lower",
         "rows": len(stream.times),
         "judged": len(stream.times) - stream.first,
-        "begin": _moment(stream.begin).isoformat(),
-        "end": _moment(int(stream.times[-1])).isoformat(),
+        "begin": moment_of(stream.begin).isoformat(),
+        "end": moment_of(int(stream.times[-1])).isoformat(),
         "delay_days": stream.delay / DAY,
         "look_days": stream.look / DAY,
         "model": context.config["model"]["name"],
         "featurizer": context.config["featurizer"]["name"],
         "price_per_hour": price,
         "currency": context.config["goal"].get("currency"),
-        "periods": [_moment(edge).isoformat() for edge in edges],
+        "periods": [moment_of(edge).isoformat() for edge in edges],
         "strategies": strategies,
         "notes": list(NOTES),
     }
@@ -269,7 +270,3 @@ def _plain(event: Mapping[str, Any]) -> dict[str, Any]:
     if "record" in event:
         kept["text"] = event["record"]["text"]
     return {**kept, "when": event["when"].isoformat()}
-
-
-def _moment(micros: int) -> datetime:
-    return datetime.fromtimestamp(micros / 1e6, UTC)

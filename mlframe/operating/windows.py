@@ -12,7 +12,7 @@ from mlframe.errors import ConfigError
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST", "Span", "cut", "places", "window_text"]
+__all__ = ["MOST", "Span", "cut", "micros_of", "moment_of", "places", "window_text"]
 
 MOST = 5000
 """Windows that one look may have; more of them are a mistake in the window's length."""
@@ -142,7 +142,7 @@ def _by_rows(
         if not full and not closed:
             break
         last = int(ordered[min(at + count, len(ordered)) - 1])
-        since, until = begin or _moment(int(ordered[at])), _moment(last) + MICRO
+        since, until = begin or moment_of(int(ordered[at])), moment_of(last) + MICRO
         edges.append((since, until))
         at, begin = int(np.searchsorted(ordered, last, side="right")), until
     return edges
@@ -153,7 +153,7 @@ def places(times: pl.Series, edges: Sequence[tuple[datetime, datetime]]) -> pl.S
     import numpy as np
     import polars as pl
 
-    starts, ends = (np.array([_micros(edge[side]) for edge in edges]) for side in (0, 1))
+    starts, ends = (np.array([micros_of(edge[side]) for edge in edges]) for side in (0, 1))
     values = times.to_numpy()
     place = np.searchsorted(starts, values, side="right") - 1
     inside = (place >= 0) & (values < ends[place])
@@ -170,9 +170,11 @@ def _refuse_too_many(count: int, window: timedelta | int) -> None:
         )
 
 
-def _micros(moment: datetime) -> int:
-    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)) / MICRO)
+def micros_of(moment: datetime) -> int:
+    """Return the microseconds since 1970 (UTC)."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // MICRO
 
 
-def _moment(micros: int) -> datetime:
+def moment_of(micros: int) -> datetime:
+    """Return the moment (UTC) so many microseconds after 1970."""
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)

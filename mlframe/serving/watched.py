@@ -138,10 +138,10 @@ class Watched:
             return Reply(self._page.status, self._page.body, list(self._page.headers))
 
     def _write(self) -> Reply:
-        from mlframe.charts.monitoring import page
+        from mlframe.charts.monitoring import document
 
         store, name = self._store, self._name
-        written = page(
+        page = document(
             name,
             store.windows.many(name, limit=WINDOWS),
             store.alarms.many(name, limit=ALARMS),
@@ -150,7 +150,7 @@ class Watched:
         )
         return Reply(
             200,
-            written.text.encode(),
+            page.html().text.encode(),
             [("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store"), ("x-frame-options", "DENY")],
         )
 

@@ -321,7 +321,7 @@ class _Session:
 
     def write_page(self) -> None:
         """Write the page of the model at work into the run's folder."""
-        from mlframe.charts.monitoring import page
+        from mlframe.charts.monitoring import document
         from mlframe.contracts import Chart
 
         store, name = self.store, self.name
@@ -330,7 +330,7 @@ class _Session:
             Chart(f"{one['monitor']}_{one['name']}", one["title"], one["alt"], Path(one["file"]).read_text("utf-8"))
             for one in kept
         ]
-        written = page(
+        page = document(
             name,
             store.windows.many(name),
             store.alarms.many(name),
@@ -340,7 +340,7 @@ class _Session:
             charts=charts,
         )
         file = self.context.run.folder / "monitor.html"
-        file.write_text(written.text, encoding="utf-8")
+        file.write_text(page.html().text, encoding="utf-8")
         self.context.summary["lines"] = [*(self.context.summary.get("lines") or ()), ("page", str(file))]
 
     def fail(self) -> None:

@@ -34,7 +34,7 @@ def held(store: Store, **options: Any) -> dict[str, Any]:
 
 
 def shown(tmp_path: Path, given: dict[str, Any], **options: Any) -> Reader:
-    page = monitoring.page("email", **given, **{"now": NOW, **options})
+    page = monitoring.document("email", **given, **{"now": NOW, **options}).html()
     assert page.missing == []
     (tmp_path / "page.html").write_text(page.text)
     return read(tmp_path / "page.html")
@@ -96,7 +96,7 @@ def test_pictures_and_tables_of_the_newest_window_are_shown(store, tmp_path):
 
 
 def test_every_event_is_marked_in_every_picture_with_its_letter(store):
-    page = monitoring.page("email", **held(store, days=24), now=NOW).text
+    page = monitoring.document("email", **held(store, days=24), now=NOW).html().text
     pictures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert len(pictures) == 6
     for svg in pictures:
@@ -117,7 +117,7 @@ def test_acknowledged_alarms_still_count_and_are_said_to_be_known(store, tmp_pat
 def test_thousands_of_windows_make_a_page_of_bounded_size(store):
     given = held(store, broken=False)
     many = [{**given["windows"][0], "since": START + i * DAY, "until": START + (i + 1) * DAY} for i in range(5000)]
-    page = monitoring.page("email", **{**given, "windows": many}, now=NOW)
+    page = monitoring.document("email", **{**given, "windows": many}, now=NOW).html()
     assert len(page.text) < 1_500_000
     assert "4,500 older windows are not shown." in page.text
 

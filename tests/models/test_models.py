@@ -138,7 +138,12 @@ def test_the_objective_auto_follows_the_target(task: str, least: float, objectiv
     saved = adapter.load(adapter.save(estimator))
     ask = "predict" if task == "regression" else "predict_proba"
     np.testing.assert_allclose(getattr(saved, ask)(matrix), getattr(estimator, ask)(matrix), rtol=1e-12)
+    template = REGISTRY.create("model", _node("lgbm", task, objective="auto", n_estimators=40), task=task)
+    more = adapter.learn_on(template, saved, features, y, rounds=5)
+    assert more.booster_.num_trees() == saved.booster_.num_trees() + 5
     if task == "regression":
+        assert more.objective == objective
+        assert (more.predict(matrix) > least - 1).all()
         assert "l2" in next(iter(estimator.best_score_.values()))
         assert (estimator.predict(matrix) > least - 1).all()
 

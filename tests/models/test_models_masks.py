@@ -165,6 +165,16 @@ def test_scikit_learns_large_trees_have_no_fast_way():
     assert boosting_fast.predictor(moved) is None
 
 
+@pytest.mark.parametrize("leaves", [31, 100])  # with masks, and without
+def test_many_rows_in_fewer_rounds(leaves: int):
+    matrix, target = rows(3000, 0)
+    estimator = lightgbm.LGBMRegressor(n_estimators=20, num_leaves=leaves, min_child_samples=5, verbosity=-1, n_jobs=1)
+    estimator.fit(matrix, target)
+    fresh, _ = rows(lgbm_fast.MANY + 100, 1)
+    given_ = lgbm_fast.predictor(estimator, 5)(fresh)
+    np.testing.assert_allclose(given_, estimator.predict(fresh, num_iteration=5), rtol=1e-12, atol=1e-15)
+
+
 def test_many_rows_are_scored_in_blocks():
     made = masks_of([chain(9), chain(5)], 2)
     matrix = np.linspace(-12.0, 3.0, 2 * masks.BLOCK + 7)[:, None]

@@ -15,6 +15,7 @@ from mlframe.errors import StepError
 from mlframe.featurizers.auto import AutoFeaturizer
 from mlframe.pipeline import Learning, Member, Node, Pipeline, Rows, fit_estimator, stacked, wants_of
 from mlframe.pipeline.inputs import plain_columns, to_frame
+from mlframe.pipeline.opening import Opened
 from mlframe.pipeline.scorer import MANY, Scorer, prove, told
 from mlframe.testing import make_table, make_target
 from mlframe.testing.data import CLASSES
@@ -238,3 +239,21 @@ def test_without_rows_nothing_is_proven(registry):
     frame = make_table().frame[:0]
     assert "no holdout row" in prove(pipeline, frame, pipeline.predict(frame))["why"]
     assert "older than the proof" in told(None)
+
+
+# ------------------------------------------------------------------------------------------------ an opened bundle
+
+
+def test_an_opened_bundle_takes_the_fast_way_only_where_it_is_proven_there_and_here(registry, tmp_path, monkeypatch):
+    pipeline, frame = fitted(registry, "binary", ("lgbm",)), make_table().frame
+    frame.select(pipeline.inputs).write_ipc(tmp_path / "examples.arrow")
+    pipeline.predict(frame).write_ipc(tmp_path / "expected.arrow")
+    opened = Opened(tmp_path, {"fast": {"proven": True}}, pipeline, [], "own/1")
+    quick = opened.quickest()
+    assert [member.ask is not None for member in quick.members] == [True]
+    np.testing.assert_allclose(quick.outputs(frame), pipeline.outputs(frame), rtol=1e-10)
+    for manifest in ({"fast": {"proven": False}}, {"fast": None}, {}):
+        assert replace(opened, manifest=manifest).quickest() is pipeline
+    adapter = type(pipeline.members[0].adapter)
+    monkeypatch.setattr(adapter, "fast", lambda self, estimator: lambda matrix: np.full((len(matrix), 2), 0.5))
+    assert opened.quickest() is pipeline, "it was proven elsewhere, and here it says something else"
