@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 __all__ = ["Outcome", "end", "memory_of", "run_child"]
 
@@ -62,7 +63,9 @@ def run_child(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file, _lock_of(log).open("ab") as lock:
         # The child shares this lock from its first moment to its last, also when this process is killed in between.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while not _taken(lock):  # a child that another process has left behind goes first
+            beat()
+            time.sleep(min(pause, 1.0))
         # A session of its own: Ctrl-C is for this process, which ends the child in good order.
         process = subprocess.Popen(
             [sys.executable, "-m", "mlframe", *words],
@@ -100,12 +103,18 @@ def still_runs(log: Path) -> bool:
     """Whether a child that writes to a log runs, whoever started it."""
     try:
         with _lock_of(log).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return not _taken(lock)
     except FileNotFoundError:
         return False
+
+
+def _taken(lock: IO[bytes]) -> bool:
+    """Take a lock unless somebody holds it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    return False
+        return False
+    return True
 
 
 def _lock_of(log: Path) -> Path:
