@@ -85,7 +85,7 @@ def test_a_database_is_scored_into_a_folder_and_into_a_table(many: Bench):
 
 def test_a_killed_run_goes_on_and_scores_each_row_once(served: Bench):
     frame = pl.read_csv("my.csv")
-    frame = pl.concat([frame] * 5000).with_row_index("id")
+    frame = pl.concat([frame] * 2000).with_row_index("id")
     frame.write_parquet("big.parquet")
     words = (*BATCH, "input=big.parquet", "output=scores", "deployer.rows=1000", "deployer.keep=[id]")
     kills = 0
