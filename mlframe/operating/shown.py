@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["alarm_lines", "figure_text", "show"]
 
-WORDS = {"ok": "healthy", "warning": "needs a look", "problem": "in trouble"}
+WORDS = {"ok": "is healthy", "warning": "needs a look", "problem": "is in trouble"}
 
 
 def show(context: Any, given: Mapping[str, Any], look: Look | None) -> None:
@@ -24,7 +24,10 @@ def show(context: Any, given: Mapping[str, Any], look: Look | None) -> None:
         given: the outcome.
         look: the newest window that was looked at, if any.
     """
-    lines: list[tuple[str, str]] = [("health", f"{given['name']} is {WORDS[given['health']]}: {_count(given)}")]
+    health = f"{given['name']} {WORDS[given['health']]}: {_count(given)}"
+    if not (given["looked"] or given["known"] or given["alarms"]):  # no alarm says nothing where nobody has looked
+        health = f"nothing is known of {given['name']}: no window has been looked at"
+    lines: list[tuple[str, str]] = [("health", health)]
     if look is None:
         lines.append(("looked at", _nothing(given)))
         context.say(_nothing(given))

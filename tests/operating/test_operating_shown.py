@@ -1,0 +1,37 @@
+"""What the end of a monitoring run says: nothing is called healthy that nobody has looked at."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlframe.operating.shown import show
+from mlframe.store import Store
+
+
+@pytest.fixture
+def context(tmp_path):
+    with Store.open(str(tmp_path)) as store:
+        yield SimpleNamespace(store=store, summary={}, say=lambda text: None)
+
+
+def health(context: Any, **more: Any) -> str:
+    """Return the line about health of a look that found no window due."""
+    given = {"name": "own", "source": "log", "looked": 0, "known": 0, "health": "ok", "alarms": [], "gone": []}
+    show(context, {**given, "untold": {}, **more}, None)
+    return dict(context.summary["lines"])["health"]
+
+
+def test_without_a_window_nothing_is_known(context):
+    assert health(context) == "nothing is known of own: no window has been looked at"
+
+
+def test_windows_that_are_known_already_tell_the_health(context):
+    assert health(context, known=3) == "own is healthy: no alarm"
+
+
+def test_an_alarm_tells_the_health_without_a_window(context):
+    alarm = {"id": 1, "key": "monitor/silence", "severity": "warning", "status": "open"}
+    assert health(context, alarms=[alarm], health="warning") == "own needs a look: 1 warning"
