@@ -45,7 +45,7 @@ def test_of_two_one_acts_and_the_other_takes_over(place: Place) -> None:
     said = end(second)
     assert "another process operates small" in said
     assert "taking over small" in said
-    assert second.returncode == 0
+    assert second.returncode == 0, said
     assert place.decisions() == ["trigger", "promote"]
     assert place.moves() == [("promote", f"{NAME}/1", f"{NAME}/3")]
 

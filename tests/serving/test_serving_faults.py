@@ -15,6 +15,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ class Load:
                 connection.request("POST", "/predict", self.body, {"x-request-id": request_id})
                 reply = connection.getresponse()
                 told = reply.read()
-            except OSError:  # its worker died; the next one has a connection to another
+            except (OSError, HTTPException):  # its worker died; the next one has a connection to another
                 self.broken += 1
                 connection.close()
                 continue
