@@ -24,7 +24,7 @@ def show(context: Any, given: Mapping[str, Any], look: Look | None) -> None:
         given: the outcome.
         look: the newest window that was looked at, if any.
     """
-    lines: list[tuple[str, str]] = [("health", f"{given['name']} is {WORDS[given['health']]}: {_count(given)}")]
+    lines: list[tuple[str, str]] = [("health", f"{given['name']} is {_word(given)}: {_count(given)}")]
     if look is None:
         lines.append(("looked at", _nothing(given)))
         context.say(_nothing(given))
@@ -87,6 +87,13 @@ def _number(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def _word(given: Mapping[str, Any]) -> str:
+    """Return health in words; where nothing was ever looked at, nobody knows it."""
+    if given["health"] == "ok" and not given["looked"] and not given["known"]:
+        return "not known yet"
+    return WORDS[given["health"]]
 
 
 def _count(given: Mapping[str, Any]) -> str:
