@@ -93,8 +93,8 @@ def make_log(folder: Path, rows: int, labelled: float, days: int) -> None:
         made += count
 
 
-def look(folder: Path, words: list[str]) -> tuple[float, float]:
-    """Run the command; return seconds and the peak of its memory in MB."""
+def look(folder: Path, words: list[str]) -> tuple[float, float, float]:
+    """Run the command; return seconds, seconds of processor time and the peak of its memory in MB."""
     command = [sys.executable, "-m", "mlframe", "monitor", *DATA, *words]
     began = time.perf_counter()
     child = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -106,7 +106,7 @@ def look(folder: Path, words: list[str]) -> tuple[float, float]:
         raise SystemExit(out)
     print(out)
     scale = 1 if sys.platform == "darwin" else 1024
-    return seconds, usage.ru_maxrss * scale / (1 << 20)
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * scale / (1 << 20)
 
 
 def main() -> None:
@@ -127,8 +127,8 @@ def main() -> None:
             make_deployment(folder)
             make_log(folder, arguments.rows, arguments.labelled, arguments.days)
         words = [f"monitor.window={arguments.window}", *arguments.words]
-        seconds, memory = look(folder, [*words, "cache=refresh"])
-        again, _ = look(folder, words)
+        seconds, processor, memory = look(folder, [*words, "cache=refresh"])
+        again, _, _ = look(folder, words)
         from mlframe.store import Store
 
         with Store.open(str(folder / ".mlframe"), create=False) as store:
@@ -144,6 +144,7 @@ def main() -> None:
                 "rows": total,
                 "windows": len(windows),
                 "seconds": round(seconds, 1),
+                "processor_seconds": round(processor, 1),
                 "peak_mb": round(memory),
                 "again_seconds": round(again, 1),
             }

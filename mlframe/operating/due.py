@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlframe.operating.arrivals import Arrivals
 from mlframe.operating.windows import Span, places
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["Due", "Labels", "due_windows", "new_labels"]
 
@@ -107,28 +104,18 @@ def new_labels(arrivals: Arrivals, spans: Sequence[Span], since: datetime | None
     """
     import polars as pl
 
-    told = (
-        arrivals.feedback(since, now + timedelta(microseconds=1))
-        .group_by("request_id", "row")
-        .agg(pl.col("time").max())
-    )
-    rows = told.select(pl.len()).collect(engine="streaming").item()
-    if not rows or not spans:
-        return Labels({}, int(rows), 0)
+    head = ["request_id", "row"]
+    latest = arrivals.feedback(since, now + timedelta(microseconds=1)).group_by(head).agg(pl.col("time").max())
+    told = latest.collect(engine="streaming")
+    if not len(told) or not spans:
+        return Labels({}, len(told), 0)
+    # What was told of is held, and the many predictions only pass by.
+    asked = arrivals.predictions().filter(pl.col("role") != "shadow")
+    asked = asked.select("request_id", pl.col("row").cast(told.schema["row"]), pl.col("time").alias("asked"))
+    seen = asked.join(told.lazy().select(head), on=head, how="semi").collect(engine="streaming")
     edges = [(span.since, span.until) for span in spans]
-    window = pl.col("asked").to_physical().map_batches(lambda times: places(times, edges), return_dtype=pl.Int64)
-    schema = told.collect_schema()
-    asked = arrivals.predictions().select(
-        "request_id",
-        pl.col("row").cast(schema["row"]),
-        pl.col("time").alias("asked"),
-        (pl.col("role") != "shadow").alias("seen"),
-    )
-    found: pl.DataFrame = (
-        told.join(asked.filter("seen"), on=["request_id", "row"], how="inner")
-        .group_by(window.alias("window"))
-        .agg(pl.col("time").max(), pl.struct("request_id", "row").hash().n_unique().alias("rows"))
-        .collect(engine="streaming")
-    )
+    known = told.join(seen, on=head, how="inner")
+    window = places(known["asked"].to_physical(), edges).alias("window")
+    found = known.with_columns(window).group_by("window").agg(pl.col("time").max())
     newest = {spans[place].since: time for place, time in found.select("window", "time").rows() if place >= 0}
-    return Labels(newest, int(rows), max(0, int(rows) - int(found["rows"].sum())))
+    return Labels(newest, len(told), len(told) - known.select(head).n_unique())

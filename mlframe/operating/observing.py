@@ -145,10 +145,11 @@ def known_of(arrivals: Arrivals, span: Span, now: datetime, file: Path) -> pl.La
     label = pl.col("label")
     latest = [pl.col(name).sort_by("time").drop_nulls().last() for name in ("label", "outcome", "caller")]
     latest += [pl.col("time").max(), pl.len().alias("tellings"), label.drop_nulls().n_unique().alias("labels")]
-    asked = (
-        arrivals.predictions(span.since, span.until).select("request_id", pl.col("row").cast(schema["row"])).unique()
-    )
-    told.group_by(head).agg(latest).join(asked, on=head, how="inner").sink_parquet(file)
+    # Few rows have labels as a rule: these are held, and the many predictions only pass by.
+    known = told.group_by(head).agg(latest).collect(engine="streaming")
+    asked = arrivals.predictions(span.since, span.until).select("request_id", pl.col("row").cast(schema["row"]))
+    found = asked.join(known.lazy().select(head), on=head, how="semi").collect(engine="streaming").unique()
+    known.join(found, on=head, how="semi").write_parquet(file)
     return pl.scan_parquet(file).select(*shape, "tellings", "labels")
 
 
