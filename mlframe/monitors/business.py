@@ -312,7 +312,7 @@ class BusinessMonitor(Monitor):
 
     def _read(self, reference: Reference, window: Window) -> KeyFigures:
         if self.source == "outcome":
-            return from_outcomes(window, list(self.figures))
+            return from_outcomes(window, list(self.figures), self.rows)
         options: dict[str, Any] = {"join": self.join, "columns": self.columns}
         options |= {"time_zone": self.time_zone, "wanted": list(self.figures)}
         if self.source == "csv":

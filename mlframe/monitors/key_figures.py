@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from mlframe.contracts import Window
 from mlframe.errors import ConfigError, DataError
+from mlframe.monitors.known_labels import sampled
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,12 +35,13 @@ class KeyFigures:
     notes: list[str] = field(default_factory=list)
 
 
-def from_outcomes(window: Window, wanted: Sequence[str]) -> KeyFigures:
+def from_outcomes(window: Window, wanted: Sequence[str], most: int = 500_000) -> KeyFigures:
     """Read the `outcome` (JSON) that feedback came with.
 
     Args:
         window: the window.
         wanted: keys to read; empty for every key that holds numbers.
+        most: outcomes from which on a fixed sample is read.
     """
     import polars as pl
 
@@ -47,7 +49,10 @@ def from_outcomes(window: Window, wanted: Sequence[str]) -> KeyFigures:
         "request_id", pl.col("row").cast(pl.UInt32), "outcome"
     )
     asked = window.answered().select("request_id", pl.col("row").cast(pl.UInt32), "version", "role")
-    frame = asked.join(told, on=["request_id", "row"], how="inner").collect(engine="streaming")
+    count = int(told.select(pl.len()).collect(engine="streaming").item())
+    part = max(1, -(-count // most))
+    joined = sampled(asked, part).join(sampled(told, part), on=["request_id", "row"], how="inner")
+    frame = joined.collect(engine="streaming").sort("request_id", "row")
     if not len(frame):
         return KeyFigures()
     read = [_numbers(text) for text in frame["outcome"].to_list()]
@@ -57,6 +62,8 @@ def from_outcomes(window: Window, wanted: Sequence[str]) -> KeyFigures:
         pl.Series(key, [None if one is None else one.get(key) for one in read], dtype=pl.Float64) for key in keys
     ]
     notes = [f"{broken:,} outcomes are no JSON object with numbers; they are left out"] if broken else []
+    if part > 1:
+        notes.append(f"outcomes come from a fixed sample, about 1 of {part}")
     return KeyFigures(
         frame.drop("outcome").hstack([column for column in columns if column.name not in frame.columns]), notes
     )
