@@ -160,7 +160,7 @@ def test_a_challenger_on_trial_is_promoted_or_dropped(place: Place) -> None:
         log_rows(store, f"{NAME}/1", 150, right=0.7, since=datetime.now(UTC))
         log_rows(store, f"{NAME}/3", 150, right=0.9, since=datetime.now(UTC), role="shadow")
     assert "on trial" in place.cli("update", *WORDS, *words, code=2)
-    time.sleep(4)
+    time.sleep(11)
     place.cli(*ONCE, *words, "update.triggers={}")
     assert place.decisions() == ["trigger", "shadow", "promote"]
     assert place.moves() == [("promote", f"{NAME}/1", f"{NAME}/3")]
@@ -194,10 +194,10 @@ def test_a_person_who_promotes_meanwhile_is_not_overruled(place: Place) -> None:
     code, output = place.dying("operate", 5, "model=linear", *NEW, "update.once=true")  # decided, and not yet acted
     assert code == -signal.SIGKILL, output
     while (place.record()["update"] or {}).get("phase") != "decided":
-        time.sleep(4)
+        time.sleep(11)
         code, output = place.dying("operate", 1, "model=linear", *NEW, "update.once=true")
     place.cli("promote", f"{NAME}/2", "--force")
-    time.sleep(4)
+    time.sleep(11)
     place.cli(*ONCE, "update.triggers={}", "model=linear", "update.backoff=1h", "update.poll=1s")
     assert place.decisions()[:2] == ["trigger", "overtaken"]
     with place.store() as store:
