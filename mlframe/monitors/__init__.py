@@ -24,4 +24,24 @@ def mlframe_monitors() -> list[Component]:
             "mlframe.monitors.service:ServiceMonitor",
             "Latency, throughput, sizes of requests, cost of 1,000 predictions",
         ),
+        Component(
+            "performance",
+            "mlframe.monitors.performance:PerformanceMonitor",
+            "The figures of training once labels arrive, with intervals, label maturity and what is missing",
+        ),
+        Component(
+            "estimated",
+            "mlframe.monitors.estimated:EstimatedMonitor",
+            "What the figures would be before labels arrive, with assumptions and how far off it was",
+        ),
+        Component(
+            "concept",
+            "mlframe.monitors.concept:ConceptMonitor",
+            "Whether what holds for a row has changed, told apart from other rows; ADWIN, DDM, Page-Hinkley",
+        ),
+        Component(
+            "business",
+            "mlframe.monitors.business:BusinessMonitor",
+            "Key figures and money: against no model, challengers, targets and dates",
+        ),
     ]

@@ -88,7 +88,9 @@ def make_reference(folder: Path, task: str = "binary", **changes: Any) -> Refere
         "inputs": records,
         "baseline": baseline,
         "rules": {"amount": {"nullable": True, "min": -1000}},
-        "figures": {metric: {"value": 0.9 if task == "binary" else 5.0, "low": None, "high": None}},
+        "figures": {
+            metric: {"value": {"binary": 0.9, "multiclass": 0.7, "regression": 6.4}[task], "low": None, "high": None}
+        },
         "goal": {"metric": metric, "targets": {}, "value": {}},
         "opener": lambda: pipeline,
         "beside": {SAMPLE: folder / SAMPLE},

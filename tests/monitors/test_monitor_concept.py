@@ -1,0 +1,132 @@
+"""The monitor `concept`: only P(y|x) raises an alarm; P(x) alone does not, however much the loss grows by it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from mlframe.monitors.concept import ConceptMonitor
+from mlframe.testing import make_reference, make_window
+
+SINCE = make_window(rows=1).since
+
+
+def window_of(x, y, p, before=()):
+    """Make a window of one column, `amount`."""
+    rows = len(x)
+    base = make_window(rows=2)
+    meta = {
+        "request_id": [f"r{k}" for k in range(rows)],
+        "row": pl.Series([0] * rows, dtype=pl.UInt32),
+        "time": pl.Series([SINCE + k * timedelta(days=1) / rows for k in range(rows)], dtype=pl.Datetime("us", "UTC")),
+        "version": ["tiny/7"] * rows,
+        "role": ["champion"] * rows,
+        "amount": x,
+        "y_pred": np.where(p > 0.5, "yes", "no"),
+        "p_no": 1 - p,
+        "p_yes": p,
+    }
+    predictions = pl.DataFrame(meta)
+    feedback = predictions.select(
+        "request_id", "row", "time", label=pl.Series(np.where(y, "yes", "no")), outcome=pl.lit(None, pl.String)
+    )
+    return replace(base, rows=rows, predictions=predictions.lazy(), feedback=feedback.lazy(), before=before)
+
+
+def true_share(x):
+    return 1 / (1 + np.exp(-2 * x))
+
+
+def draw(seed, rows=2000, spread=1.5, centre=0.0, relation=true_share):
+    random = np.random.default_rng(seed)
+    x = random.normal(centre, spread, rows)
+    return x, random.random(rows) < relation(x), true_share(x)
+
+
+def wait(found):
+    return {
+        "version": "tiny/7",
+        "rows": 1,
+        "figures": {},
+        "state": json.loads(json.dumps(found.state, allow_nan=False)),
+    }
+
+
+@pytest.fixture
+def reference(tmp_path):
+    return make_reference(tmp_path)
+
+
+@pytest.fixture
+def before(reference):
+    return (wait(ConceptMonitor().observe(reference, window_of(*draw(0)))),)
+
+
+def test_the_first_labelled_rows_are_kept(reference):
+    found = ConceptMonitor().observe(reference, window_of(*draw(0)))
+    assert len(found.state["kept"]["rows"]) == 1000
+    assert not found.figures
+    assert not found.alarms
+
+
+def test_nothing_that_changed_is_no_alarm(reference, before):
+    loud = [seed for seed in range(1, 13) if ConceptMonitor().observe(reference, window_of(*draw(seed), before)).alarms]
+    assert loud == []
+
+
+def test_harder_rows_raise_the_loss_but_no_alarm(reference, before):
+    found = ConceptMonitor().observe(reference, window_of(*draw(1, spread=0.4), before))
+    assert found.figures["loss_change"].low > 0.03
+    assert found.figures["loss_change_rows"].value > 0.8 * found.figures["loss_change"].value
+    assert not found.alarms
+    assert any("the rows are others" in note for note in found.notes)
+
+
+def test_another_relation_on_the_same_rows_is_an_alarm(reference, before):
+    found = ConceptMonitor().observe(reference, window_of(*draw(1, relation=lambda x: true_share(x - 1.5)), before))
+    (alarm,) = found.alarms
+    assert alarm.key == "concept/relation"
+    assert found.figures["loss_change_concept"].low > 0
+    assert alarm.evidence["concept"] > 3 * abs(alarm.evidence["rows"])
+    assert alarm.since is not None
+
+
+def test_both_together_are_told_apart(reference, before):
+    found = ConceptMonitor().observe(
+        reference, window_of(*draw(1, spread=0.6, relation=lambda x: true_share(x - 1.0)), before)
+    )
+    assert [alarm.key for alarm in found.alarms] == ["concept/relation"]
+    assert found.figures["loss_change_rows"].low > 0
+    assert found.figures["loss_change_concept"].low > 0
+
+
+def test_rows_that_cannot_be_compared_are_a_note(reference, before):
+    found = ConceptMonitor().observe(reference, window_of(*draw(1, centre=40, relation=lambda x: 0.5 + 0 * x), before))
+    assert not found.alarms
+    assert any("cannot be told" in note for note in found.notes)
+    assert "loss_change_concept" not in found.figures
+
+
+def test_detectors_go_on_from_window_to_window(reference, before):
+    found = ConceptMonitor().observe(reference, window_of(*draw(1, rows=500), before))
+    later = ConceptMonitor().observe(reference, window_of(*draw(2, rows=500), (*before, wait(found))))
+    assert later.state["detectors"]["adwin"]["seen"] == 1000
+
+
+def test_another_version_begins_anew(reference, before):
+    other = tuple({**row, "version": "tiny/6"} for row in before)
+    found = ConceptMonitor().observe(reference, window_of(*draw(1, relation=lambda x: true_share(x - 1.5)), other))
+    assert not found.alarms
+    assert found.state["kept"]["rows"]
+
+
+def test_without_labels_it_can_tell_nothing(reference):
+    found = ConceptMonitor().observe(reference, make_window())
+    assert not found.figures
+    assert not found.alarms
+    assert found.notes
