@@ -368,7 +368,7 @@ def test_a_notifier_without_its_secret_is_reported(place, monkeypatch):
 def test_no_log_yet_is_said(place):
     out = place.monitor().out
     assert "no prediction of 'made' is logged" in out
-    assert "made is not known yet" in out
+    assert "nothing is known of made" in out
 
 
 @pytest.mark.parametrize(
