@@ -98,6 +98,8 @@ class Window:
             (JSON), caller.
         before: records of earlier windows of the model, the oldest first: since, until, version, rows, figures (name to
             {value, low, high}) and `state`, what this monitor kept.
+        failures: requests for predictions that were refused or failed, of any version: time (to the second), route,
+            status (HTTP), requests. None where nobody knows, as of the rows of a file.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Window:
     predictions: pl.LazyFrame
     feedback: pl.LazyFrame
     before: Sequence[Mapping[str, Any]] = ()
+    failures: pl.LazyFrame | None = None
 
     def answered(self) -> pl.LazyFrame:
         """Return the predictions that were returned to callers, those of shadows left out."""

@@ -218,7 +218,7 @@ class PerformanceMonitor(Monitor):
     def _counts(counted: list[dict[str, Any]], mine: Known) -> Iterator[tuple[str, Interval]]:
         if counted:
             rows, labelled = counted[0]["rows"], counted[0]["labelled"]
-            share, low, high = _wilson(labelled, rows)
+            share, low, high = stats.share_interval(labelled, rows)
             yield "label_maturity", Interval(share, low, high) if counted[0]["part"] > 1 else Interval(share)
         yield "labelled_rows", Interval(float(round(len(mine) / mine.share)))
         waits = (mine.frame["told"] - mine.frame["time"]).drop_nulls() if len(mine) else None
@@ -458,10 +458,3 @@ def _figures(found: Mapping[str, stats.Estimate], reference: Reference) -> pl.Da
         },
         schema_overrides={"low": pl.Float64, "high": pl.Float64, "at registration": pl.Float64},
     )
-
-
-def _wilson(count: float, rows: int) -> tuple[float, float, float]:
-    z, share = 1.959964, count / rows
-    centre = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
-    half = z * math.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2)) / (1 + z**2 / rows)
-    return share, max(0.0, centre - half), min(1.0, centre + half)

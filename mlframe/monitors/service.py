@@ -1,4 +1,4 @@
-"""How the service did: latency, throughput, sizes of requests, and what a thousand predictions cost."""
+"""How the service did: latency, throughput, errors, sizes of requests, and what a thousand predictions cost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from mlframe import stats
 from mlframe.contracts import Alarm, Figure, Interval, Monitor, Observation, Reference, Window
 
 __all__ = ["ServiceMonitor"]
@@ -13,10 +14,12 @@ __all__ = ["ServiceMonitor"]
 SHARES = {"latency_p50_ms": 0.5, "latency_p95_ms": 0.95, "latency_p99_ms": 0.99}
 REQUESTS = 100
 """Requests from which on a latency is compared."""
+WRONG = {"error_rate": (500, 599), "refused_rate": (400, 499)}
+"""Statuses of a figure."""
 
 
 class ServiceMonitor(Monitor):
-    """Measures the service by what the prediction log says of answered requests.
+    """Measures the service by what the server logs of answered requests, and of those that it refused or failed at.
 
     Args:
         price_per_hour: what a machine that serves costs in an hour; None says nothing of cost.
@@ -24,6 +27,8 @@ class ServiceMonitor(Monitor):
         machines: machines that serve, paid whether they are busy or not.
         latency_ms: the most that `latency_p95_ms` may be; None takes the goal's target `latency_ms`, if it has one.
         slower: times the usual `latency_p95_ms` of earlier windows from which on it is an alarm.
+        errors: share of requests that may fail (status 5xx), beyond what chance gives.
+        refused: how much larger the share of refused requests (4xx) may be than in any earlier window.
     """
 
     def __init__(
@@ -33,15 +38,19 @@ class ServiceMonitor(Monitor):
         machines: int = 1,
         latency_ms: float | None = None,
         slower: float = 2.0,
+        errors: float = 0.01,
+        refused: float = 0.05,
     ) -> None:
         self.price = price_per_hour
         self.currency = currency
         self.machines = machines
         self.latency = latency_ms
         self.slower = slower
+        self.errors = errors
+        self.refused = refused
 
     def declares(self) -> Sequence[Figure]:
-        """Return latency, throughput, sizes of requests, and cost where there is a price."""
+        """Return latency, throughput, errors, sizes of requests, and cost where there is a price."""
         found = [
             Figure(
                 name,
@@ -54,6 +63,17 @@ class ServiceMonitor(Monitor):
             for name, share in SHARES.items()
         ]
         found += [
+            Figure(
+                "error_rate",
+                "lower",
+                summary="Share of requests that the server failed at",
+                measured=True,
+                low=0,
+                high=1,
+            ),
+            Figure(
+                "refused_rate", "lower", summary="Share of requests that were refused", measured=True, low=0, high=1
+            ),
             Figure("requests", "higher", summary="Requests that were answered", measured=True, low=0.0),
             Figure(
                 "predictions_per_s",
@@ -141,10 +161,15 @@ class ServiceMonitor(Monitor):
                 f"cost: {self.machines} machine{'s' if self.machines > 1 else ''} at {self.price:g} {self.currency or ''} an hour".rstrip()
                 + ", paid for the whole time, busy or not"
             )
-        notes.append(
-            "errors: the log holds answered requests only; the server's /metrics count refused and failed ones"
-        )
         alarms = self._alarms(reference, window, figures, len(latencies))
+        if window.failures is not None:
+            wrong = window.failures.group_by("status").agg(pl.col("requests").sum()).collect(engine="streaming")
+            counts = dict(zip(wrong["status"].to_list(), wrong["requests"].to_list(), strict=True))
+            figures |= _wrong(counts, len(latencies))
+            alarms += self._wrong_alarms(window, figures, counts)
+            if counts:
+                said = ", ".join(f"{count:,} times {status}" for status, count in sorted(counts.items()))
+                notes.append(f"requests without a prediction, whichever version: {said}")
         return Observation(figures=figures, alarms=alarms, notes=notes)
 
     @staticmethod
@@ -188,6 +213,51 @@ class ServiceMonitor(Monitor):
                 )
             )
         return alarms
+
+    def _wrong_alarms(self, window: Window, figures: dict[str, Interval], counts: dict[int, int]) -> list[Alarm]:
+        alarms = []
+        failed, refused = figures["error_rate"], figures["refused_rate"]
+        evidence = {str(status): count for status, count in sorted(counts.items())}
+        if failed.low is not None and failed.low > self.errors:
+            alarms.append(
+                Alarm(
+                    "service/errors",
+                    "problem" if failed.low > 5 * self.errors else "warning",
+                    f"The server failed at {failed.value:.1%} of the requests; {self.errors:.1%} are allowed.",
+                    {"error_rate": failed.value, "low": failed.low, "high": failed.high, **evidence},
+                    "503: more requests than the workers can answer; 500: an error of the server or of the model",
+                    "read the server's log for 500; add workers (deployer.workers) or machines for 503",
+                )
+            )
+        known = [
+            row["figures"]["refused_rate"]["value"] for row in window.before[-30:] if "refused_rate" in row["figures"]
+        ]
+        if len(known) >= 3 and refused.low is not None and refused.low > max(known) + self.refused:
+            alarms.append(
+                Alarm(
+                    "service/refused",
+                    "warning",
+                    f"{refused.value:.1%} of the requests were refused; at most {max(known):.1%} were in {len(known)} windows before.",
+                    {"refused_rate": refused.value, "most_before": max(known), **evidence},
+                    "a caller sends another form than the model takes (422), has lost its key (401, 403), or asks what is not there",
+                    "the server's access log tells who; the answer to each request says what is wrong with it",
+                )
+            )
+        return alarms
+
+
+def _wrong(counts: dict[int, int], answered: int) -> dict[str, Interval]:
+    """Return the shares of requests that failed and that were refused.
+
+    Args:
+        counts: HTTP status to requests that got no prediction.
+        answered: requests that got one.
+    """
+    every = answered + sum(counts.values())
+    return {
+        name: Interval(*stats.share_interval(sum(n for status, n in counts.items() if low <= status <= high), every))
+        for name, (low, high) in WRONG.items()
+    }
 
 
 def _request_sizes(sizes: Any) -> dict[str, Interval]:

@@ -40,6 +40,10 @@ class Arrivals:
         """Return what became known, in no order, as `scan_feedback` does; times are those of the feedback."""
         raise NotImplementedError
 
+    def failures(self, since: datetime, until: datetime) -> pl.LazyFrame | None:
+        """Return which requests got no prediction, as `scan_failures` does; None where nobody knows."""
+        return None
+
 
 @dataclass
 class LogArrivals(Arrivals):
@@ -66,6 +70,12 @@ class LogArrivals(Arrivals):
         from mlframe.store.predictions import scan_feedback
 
         return scan_feedback(self.store, self.name, since, until)
+
+    def failures(self, since: datetime, until: datetime) -> pl.LazyFrame:
+        """Return which requests got no prediction."""
+        from mlframe.store.predictions import scan_failures
+
+        return scan_failures(self.store, self.name, since, until)
 
 
 @dataclass

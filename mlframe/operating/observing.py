@@ -117,6 +117,7 @@ def window_of(
         predictions=rows.with_columns(casts) if casts else rows,
         feedback=known,
         before=before,
+        failures=arrivals.failures(span.since, until),
     )
 
 

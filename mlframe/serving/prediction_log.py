@@ -1,8 +1,9 @@
-"""The two logs of a server: what was predicted, and what turned out to be true.
+"""The logs of a server: what was predicted, what turned out to be true, and which requests got no answer.
 
 Rows of the first have `request_id`, `row`, `time`, `version`, `role`, `caller`, `latency_ms`, the input columns, `y_pred` and
 one `p_<class>` a class; an input column with a name of these is logged as `input.<name>`. Rows of the second have
-`request_id`, `row`, `time`, `label`, `outcome`, `caller`. `mlframe.store.predictions` reads both.
+`request_id`, `row`, `time`, `label`, `outcome`, `caller`; those of the third `time`, `route`, `status`, `requests`.
+`mlframe.store.predictions` reads them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Values = Sequence[Any] | np.ndarray[Any, Any]
 
-__all__ = ["PII", "Feedback", "FeedbackLog", "Logged", "PredictionLog", "logged_names"]
+__all__ = ["PII", "Failure", "FailureLog", "Feedback", "FeedbackLog", "Logged", "PredictionLog", "logged_names"]
 
 OWN = ("request_id", "row", "time", "version", "role", "caller", "latency_ms", "y_pred")
 """Columns of the log that are no input; probabilities come last."""
@@ -81,6 +82,24 @@ class Feedback:
     outcome: Any = None
     row: int = 0
     caller: str | None = None
+    rows: int = 1
+
+
+@dataclass(slots=True)
+class Failure:
+    """Requests for predictions that were refused (status 4xx) or failed (5xx).
+
+    Args:
+        time: when, to the second, in seconds since 1970 (UTC).
+        route: the route's name, such as `predict`.
+        status: HTTP status of the answer.
+        requests: how many.
+    """
+
+    time: float
+    route: str
+    status: int
+    requests: int
     rows: int = 1
 
 
@@ -219,6 +238,25 @@ class FeedbackLog(LogWriter[Feedback]):
                 pl.Series("label", [record.label for record in records], dtype=label),
                 pl.Series("outcome", outcomes, dtype=pl.String),
                 pl.Series("caller", [record.caller for record in records], dtype=pl.String),
+            ]
+        )
+
+
+class FailureLog(LogWriter[Failure]):
+    """Which requests got no answer; of thousands in a second one row is written."""
+
+    def _key(self, record: Failure) -> None:
+        return None
+
+    def _frame(self, records: Sequence[Failure]) -> pl.DataFrame:
+        import polars as pl
+
+        return pl.DataFrame(
+            [
+                _moments([record.time for record in records]),
+                pl.Series("route", [record.route for record in records], dtype=pl.String),
+                pl.Series("status", [record.status for record in records], dtype=pl.UInt16),
+                pl.Series("requests", [record.requests for record in records], dtype=pl.UInt32),
             ]
         )
 

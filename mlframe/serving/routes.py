@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from mlframe.serving.models import ServedModel
     from mlframe.store import Store
 
-__all__ = ["add_routes"]
+__all__ = ["SCORING", "add_routes"]
+
+SCORING = frozenset({"predict", "v2_infer", "tensorflow_predict"})
+"""Names of the routes that predict."""
 
 RECENT_MINUTES, RECENT_ROWS = 15, 5_000
 """Rows of the prediction log that the status page compares with training."""

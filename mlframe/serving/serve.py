@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from typing import Any
 from mlframe.errors import MlframeError
 from mlframe.plugins import load_plugins
 from mlframe.serving.access import Access
-from mlframe.serving.app import App
+from mlframe.serving.app import App, Told
 from mlframe.serving.logs import AccessLog
 from mlframe.serving.messages import Asked, Request
 from mlframe.serving.metrics import Metrics
 from mlframe.serving.models import Models, ServedModel
-from mlframe.serving.prediction_log import FeedbackLog, Logged, PredictionLog
-from mlframe.serving.routes import add_routes
+from mlframe.serving.prediction_log import Failure, FailureLog, FeedbackLog, Logged, PredictionLog
+from mlframe.serving.routes import SCORING, add_routes
 from mlframe.serving.settings import Settings
 from mlframe.store.predictions import expire
 from mlframe.store.store import Store
@@ -83,6 +84,8 @@ class Worker:
         self.models.refuse_errors()
         numeric = not self.models.roles.champion.learning.classes
         self.feedback = FeedbackLog(self.store.folder / "feedback" / settings.name, worker, numeric=numeric, **rotation)
+        self.failed = FailureLog(self.store.folder / "failures" / settings.name, worker, **rotation)
+        self._failures: Counter[tuple[str, int]] = Counter()
         self.access = Access(self.store.key_table() if settings.keys_needed() else None)
         self.access_log = AccessLog(settings.access_log)
         self._app: App | None = None
@@ -98,7 +101,7 @@ class Worker:
             self.access,
             self.access_log,
             self._logged,
-            lambda told, status, seconds: self.metrics.request(told.route, status, told.version, seconds, told.rows),
+            self._observed,
             self.metrics.batch,
         )
         add_routes(app, self.metrics, self.feedback, self.store, self.troubles)
@@ -115,10 +118,16 @@ class Worker:
             )
         )
 
+    def _observed(self, told: Told, status: int, seconds: float) -> None:
+        """Count a request, and those for predictions that got none for their log."""
+        self.metrics.request(told.route, status, told.version, seconds, told.rows)
+        if status >= 400 and told.route in SCORING:
+            self._failures[told.route, status] += 1
+
     def troubles(self) -> dict[str, str]:
         """Return what is wrong, by where."""
         found = dict(self.models.errors)
-        for name, log in (("prediction log", self.log), ("feedback", self.feedback)):
+        for name, log in (("prediction log", self.log), ("feedback", self.feedback), ("failures", self.failed)):
             if log.error:
                 found[name] = log.error
         return found
@@ -126,7 +135,10 @@ class Worker:
     def tick(self) -> None:
         """Write what is counted; called every second."""
         metrics, app, roles = self.metrics, self._app, self.models.roles
-        metrics.lost = self.log.lost + self.feedback.lost
+        failures, self._failures = self._failures, Counter()
+        for (route, status), requests in failures.items():
+            self.failed.add(Failure(time.time(), route, status, requests))
+        metrics.lost = self.log.lost + self.feedback.lost + self.failed.lost
         metrics.reload_errors = self.models.failures
         if app is not None:
             metrics.queue, metrics.running = app.batcher.waiting, app.running
@@ -184,4 +196,5 @@ class Worker:
         self.feedback.close()
         self.access_log.close()
         self.tick()
+        self.failed.close()
         self.store.close()

@@ -5,7 +5,14 @@ from __future__ import annotations
 from mlframe.stats.associations import cramers_v, quantile_bins
 from mlframe.stats.bootstrap import Difference, Estimate, estimate, estimate_means, paired_bootstrap
 from mlframe.stats.calibrating import best_threshold, calibrate, fit_calibration
-from mlframe.stats.comparison import MeanEstimate, PairedComparison, corrected_mean, holm, paired_comparison
+from mlframe.stats.comparison import (
+    MeanEstimate,
+    PairedComparison,
+    corrected_mean,
+    holm,
+    paired_comparison,
+    share_interval,
+)
 from mlframe.stats.curves import calibration_bins, confusion, precision_recall_points, roc_points, threshold_rows
 from mlframe.stats.discovery import benjamini_hochberg, benjamini_yekutieli
 from mlframe.stats.drift import (
@@ -76,6 +83,7 @@ __all__ = [
     "quantile_bins",
     "read_sketch",
     "roc_points",
+    "share_interval",
     "sketch",
     "slice_search",
     "smirnov_p",

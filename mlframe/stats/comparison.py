@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["MeanEstimate", "PairedComparison", "corrected_mean", "holm", "paired_comparison"]
+__all__ = ["MeanEstimate", "PairedComparison", "corrected_mean", "holm", "paired_comparison", "share_interval"]
 
 CONFIDENCE = 0.95
 ROUNDING = 1e-12
@@ -128,6 +128,21 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, p_values[index] * (len(p_values) - place)))
         adjusted[index] = highest
     return adjusted
+
+
+def share_interval(count: float, rows: int) -> tuple[float, float, float]:
+    """Return a share and its 95 % interval.
+
+    Args:
+        count: rows that are counted.
+        rows: all rows, at least one.
+
+    Source: E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference.
+    """
+    z, share = 1.959964, count / rows
+    centre = (share + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    half = z * math.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2)) / (1 + z**2 / rows)
+    return share, max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _checked(scores: Sequence[float], test_share: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

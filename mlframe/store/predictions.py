@@ -1,4 +1,4 @@
-"""Reads a server's logs back: predictions and feedback as lazy frames, whatever their size; removes what is too old."""
+"""Reads a server's logs back: predictions, feedback, failures as lazy frames of any size; removes what is too old."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mlframe.errors import ConfigError, StoreError
 from mlframe.store.guard import guarded
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from mlframe.store.store import Store
 
-__all__ = ["Kind", "Verified", "expire", "scan_feedback", "scan_predictions", "verify"]
+__all__ = ["Kind", "Verified", "expire", "scan_failures", "scan_feedback", "scan_predictions", "verify"]
 
-Kind = Literal["predictions", "feedback"]
+Kind = Literal["predictions", "feedback", "failures"]
 Moment = datetime | date | None
 
 _LOG = logging.getLogger("mlframe.store")
@@ -72,8 +72,20 @@ def scan_feedback(store: Store, name: str, since: Moment = None, until: Moment =
     return _scan(store, "feedback", name, since, until)
 
 
+def scan_failures(store: Store, name: str, since: Moment = None, until: Moment = None) -> pl.LazyFrame:
+    """Return requests for predictions that got none, counted by second: time, route, status (HTTP), requests.
+
+    Args:
+        store: the store.
+        name: name of the model.
+        since: first moment that counts.
+        until: first moment that no longer counts.
+    """
+    return _scan(store, "failures", name, since, until)
+
+
 def expire(store: Store, name: str, days: int) -> int:
-    """Remove predictions and feedback of the days before the last `days` whole ones.
+    """Remove predictions, feedback and failures of the days before the last `days` whole ones.
 
     A stream that a living process writes to stays; it is removed when it has become a segment.
 
@@ -84,7 +96,7 @@ def expire(store: Store, name: str, days: int) -> int:
         raise ConfigError("Days that are kept cannot be negative", value=days, where="days", hint="give 0 or more")
     oldest = datetime.now(UTC).date() - timedelta(days=days)
     removed = 0
-    for kind in ("predictions", "feedback"):
+    for kind in get_args(Kind):
         folder = _folder(store, kind, name)
         with guarded(f"removing old {kind} of {name!r}", str(folder)):
             for path in streams_of(folder):
@@ -119,7 +131,7 @@ class Verified:
     doubled: int = 0
 
 
-def verify(store: Store, kind: Kind, name: str) -> Verified:
+def verify(store: Store, kind: Literal["predictions", "feedback"], name: str) -> Verified:
     """Read every byte of a log, a segment at a time."""
     import polars as pl
 
@@ -226,6 +238,8 @@ def _nothing(kind: Kind) -> pl.LazyFrame:
     import polars as pl
 
     moment = pl.Datetime("us", "UTC")
+    if kind == "failures":
+        return pl.LazyFrame(schema={"time": moment, "route": pl.String, "status": pl.UInt16, "requests": pl.UInt32})
     head: Sequence[tuple[str, Any]] = [("request_id", pl.String), ("row", pl.UInt32), ("time", moment)]
     tail: dict[Kind, Sequence[tuple[str, Any]]] = {
         "predictions": [

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Store"]
 
-FOLDERS = ("objects", "runs", "predictions", "feedback")
+FOLDERS = ("objects", "runs", "predictions", "feedback", "failures")
 
 
 class Store:
     """A workspace: its tables, its files and its folders. Open it with `Store.open`.
 
     Args:
-        folder: local folder of runs, predictions and feedback.
+        folder: local folder of runs, predictions, feedback and failures.
         database: tables.
         objects: files.
         root: what it was opened with, a local folder as an absolute path; opens it again from any working directory.

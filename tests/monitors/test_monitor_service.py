@@ -82,3 +82,35 @@ def test_latency_is_held_to_the_goals_target(reference, target, severity):
     window = requests(held, make_window(), [1] * 200, [10.0] * 200)
     found = ServiceMonitor().observe(held, window)
     assert [alarm.severity for alarm in found.alarms] == ([severity] if severity else [])
+
+
+def failures(window, **counts):
+    """Give a window in which so many requests had a status, such as s503=12."""
+    rows = [(window.since, "predict", int(name[1:]), count) for name, count in counts.items()]
+    schema = {"time": pl.Datetime("us", "UTC"), "route": pl.String, "status": pl.UInt16, "requests": pl.UInt32}
+    return replace(window, failures=pl.LazyFrame(rows, schema=schema, orient="row"))
+
+
+@pytest.mark.parametrize(("failed", "severity"), [(0, None), (3, None), (30, "warning"), (200, "problem")])
+def test_requests_that_the_server_fails_at_are_an_alarm(reference, failed, severity):
+    window = requests(reference, make_window(), [1] * 800, [1.0] * 800)
+    found = ServiceMonitor().observe(reference, failures(window, s503=failed))
+    assert found.figures["error_rate"].value == pytest.approx(failed / (800 + failed))
+    assert found.figures["refused_rate"].value == 0
+    assert [(alarm.key, alarm.severity) for alarm in found.alarms] == (
+        [("service/errors", severity)] if severity else []
+    )
+
+
+@pytest.mark.parametrize(("usual", "windows", "alarms"), [(0.02, 4, ["service/refused"]), (0.18, 4, []), (0.02, 2, [])])
+def test_refused_requests_are_compared_with_what_was_usual(reference, usual, windows, alarms):
+    window = failures(requests(reference, make_window(), [1] * 800, [1.0] * 800), s422=200)
+    history = [{"figures": {"refused_rate": {"value": usual, "low": None, "high": None}}} for _ in range(windows)]
+    found = ServiceMonitor().observe(reference, replace(window, before=history))
+    assert [alarm.key for alarm in found.alarms] == alarms
+    assert "200 times 422" in found.notes[-1]
+
+
+def test_of_rows_of_a_file_nobody_knows_what_failed(reference):
+    found = ServiceMonitor().observe(reference, requests(reference, make_window(), [1] * 200, [1.0] * 200))
+    assert not {"error_rate", "refused_rate"} & set(found.figures)

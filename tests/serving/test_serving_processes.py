@@ -20,7 +20,7 @@ import pytest
 from server_bench import PATIENCE, Running, begun, rows_of, serving, until
 
 from mlframe.contracts import Deployment
-from mlframe.store.predictions import scan_feedback, scan_predictions
+from mlframe.store.predictions import scan_failures, scan_feedback, scan_predictions
 from mlframe.store.store import Store
 
 
@@ -370,14 +370,19 @@ def test_workers_end_with_their_supervisor(root: str, tmp_path: Path):
         )
 
 
-def test_feedback_is_kept(root: str, tmp_path: Path, rows: list[dict[str, Any]]):
+def test_feedback_and_refused_requests_are_kept(root: str, tmp_path: Path, rows: list[dict[str, Any]]):
     with serving(tmp_path / "server", root) as running:
         answer = running.ask(rows[0])
         told = {"request_id": answer["request_id"], "label": answer["prediction"], "outcome": {"money": 12}}
         assert running.send("POST", "/feedback", told)[0] == 202
         assert running.send("POST", "/feedback", {"request_id": "x", "label": "no such class"})[0] == 422
+        for _ in range(3):
+            assert running.send("POST", "/predict", {"no such column": 1})[0] == 422
     with Store.open(root, create=False) as store:
         kept = scan_feedback(store, "made").collect()
+        refused = scan_failures(store, "made").collect()
+    # Those of other routes are no requests for predictions.
+    assert refused.group_by("route", "status").agg(pl.col("requests").sum()).rows() == [("predict", 422, 3)]
     assert kept["request_id"].to_list() == [answer["request_id"]]
     assert kept["label"].to_list() == [str(answer["prediction"])]
     assert json.loads(kept["outcome"][0]) == {"money": 12}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mlframe.stats import corrected_mean, holm, paired_comparison
+from mlframe.stats import corrected_mean, holm, paired_comparison, share_interval
 
 scores = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20)
 shares = st.floats(0.05, 0.5)
@@ -152,3 +152,10 @@ def test_holm_keeps_the_order_and_lies_between_plain_and_bonferroni(values):
 def test_holm_makes_few_false_claims():
     rng = np.random.default_rng(4)
     assert np.mean([min(holm(rng.random(20))) < 0.05 for _ in range(2000)]) < 0.07
+
+
+@given(st.integers(0, 50), st.integers(1, 50))
+def test_the_interval_of_a_share_is_scipys(count, rows):
+    count = min(count, rows)
+    known = stats.binomtest(count, rows).proportion_ci(0.95, method="wilson")
+    assert share_interval(count, rows) == pytest.approx((count / rows, known.low, known.high), abs=1e-6)
