@@ -1,6 +1,6 @@
 """Ten million logged predictions, looked at by every monitor that there is: seconds, memory, and the share of each monitor.
 
-    python benchmarks/monitor.py                       # 10,000,000 predictions of one day, a tenth of them with labels
+    python benchmarks/monitor.py                       # 10,000,000 predictions of one day, a tenth of them with labels and outcomes
     python benchmarks/monitor.py --rows 1000000 --window 1h
 
 The log is a real one: segments as the server writes them, mixed columns (numbers, categories, text, dates, truth values),
@@ -47,6 +47,7 @@ def make_log(folder: Path, rows: int, labelled: float, days: int) -> None:
     )
     said = pool.select(pipeline.inputs).hstack(pipeline.predict(pool))
     truth = pool["label"]
+    revenue = pl.Series([f'{{"revenue": {cents / 100}}}' for cents in range(1000)])
     rng = np.random.default_rng(0)
     end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     span = timedelta(days=days) / timedelta(microseconds=1)
@@ -79,7 +80,7 @@ def make_log(folder: Path, rows: int, labelled: float, days: int) -> None:
             .with_columns(
                 (pl.col("time") + pl.duration(seconds=1)).alias("time"),
                 truth.gather(at).filter(pl.Series(told)).alias("label"),
-                pl.lit(None, dtype=pl.String).alias("outcome"),
+                pl.Series("outcome", revenue.gather(rng.integers(0, len(revenue), int(told.sum())))),
                 pl.lit(None, dtype=pl.String).alias("caller"),
             )
         )
