@@ -38,7 +38,7 @@ TITLES = {
     "rows/mistakes": "Worst mistakes",
     "rows/label_suspects": "Labels that may be wrong",
 }
-LIBRARIES = ("mlframe", "scikit-learn", "lightgbm", "xgboost", "catboost", "polars", "numpy", "scipy", "skops")
+LIBRARIES = ("mlframe", "scikit-learn", "lightgbm", "xgboost", "catboost", "river", "polars", "numpy", "scipy", "skops")
 WAYS = {
     "per_1000": "the model",
     "nothing": "doing nothing",

@@ -27,6 +27,7 @@ HEAVY = (
     "matplotlib",
     "pandas",
     "pandera",
+    "river",
     "sklearn",
     "wandb",
     "xgboost",

@@ -25,8 +25,8 @@ ONE_ROW_TOLERANCE = 1e-9
 """Largest relative difference between one row and a batch: matrix products sum in another order."""
 BATCH_TOLERANCE = {"sklearn": 1e-12}
 """Any class by name keeps its own threads, which add in the order in which they finish; all others repeat exactly."""
-NEEDS_PANDAS = ("catboost",)
-"""Models whose own library cannot be imported without pandas."""
+NEEDS_PANDAS = ("catboost", "online_linear")
+"""Models whose own library imports pandas where it is installed."""
 
 
 def table(cell: str) -> tuple[pl.DataFrame, list[str], str]:
