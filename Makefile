@@ -8,7 +8,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= -n 4 --dist worksteal
-PLUGINS := plugins/mlframe-xgboost plugins/mlframe-catboost plugins/mlframe-river
+PLUGINS := plugins/mlframe-xgboost plugins/mlframe-catboost plugins/mlframe-river plugins/mlframe-dagster
 INPUTS := pyproject.toml constraints.txt
 # Plugins bring no dependencies of their own here: requirements-dev.txt tells why.
 EDITABLE_PLUGINS := --no-deps --no-build-isolation $(PLUGINS:%=-e %)

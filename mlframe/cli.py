@@ -16,8 +16,6 @@ from mlframe.errors import MlframeError, UnknownNameError, UserError
 
 __all__ = ["main"]
 
-LEVELS = {"0": "manual", "1": "pipeline", "2": "cicd"}
-
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line.
@@ -82,15 +80,13 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def _open_door(argv: Sequence[str]) -> Door:
-    """Take out what must be known before plugins are loaded, and spell levels as names."""
+    """Take out what must be known before plugins are loaded."""
     picked: dict[str, tuple[str, ...] | None] = {"plugins.block": (), "plugins.only": None}
     overrides = []
     for word in argv:
-        key, sign, value = word.partition("=")
+        key, _, value = word.partition("=")
         if key in picked:
             picked[key] = tuple(name.strip() for name in value.strip("[]").split(",") if name.strip())
-        elif key == "level" and sign and value in LEVELS:
-            overrides.append(f"level={LEVELS[value]}")
         else:
             overrides.append(word)
     return Door(overrides, picked["plugins.block"] or (), picked["plugins.only"])

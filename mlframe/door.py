@@ -46,6 +46,9 @@ COMMANDS = (
 )
 """Commands: they take positionals and flags; each is a module of `mlframe.commands`."""
 
+LEVELS = {"level=0": "level=manual", "level=1": "level=pipeline", "level=2": "level=cicd"}
+"""Levels of automation are files with names; a number on the command line means one."""
+
 INTERRUPTED = 130
 FAILED = 1
 USER = 2
@@ -68,6 +71,10 @@ class Door:
     only: tuple[str, ...] | None = None
     folder: Path = field(default_factory=Path.cwd)
     _plugins: Plugins | None = None
+
+    def __post_init__(self) -> None:
+        """Spell levels as names."""
+        self.overrides = [LEVELS.get(word, word) for word in self.overrides]
 
     @property
     def plugins(self) -> Plugins:
