@@ -38,6 +38,7 @@ STEPS = (
     14 * DAY,
     30 * DAY,
     91 * DAY,
+    182 * DAY,
     365 * DAY,
 )
 LABELS = 5
@@ -151,9 +152,8 @@ def figure(
             f"{f'{series}: ' if series else ''}from {number(values[0])} to {number(values[-1])} in {len(own)} "
             f"window{'s' if len(own) > 1 else ''}, {number(min(values))} at least and {number(max(values))} at most"
         )
-    marks = ", ".join(
-        f"{event.letter} {moment(event.when)}" for event in sorted(shown, key=lambda event: event.when)[:12]
-    )
+    ordered = sorted(shown, key=lambda event: event.when)
+    marks = ", ".join(list(dict.fromkeys(f"{event.letter} {moment(event.when)}" for event in ordered))[:12])
     rule = f" The dotted line is {number(level)}, the value when it was trained." if level is not None else ""
     alt = f"{'; '.join(told)}.{rule}{f' Marked: {marks}.' if marks else ''}"
     return Chart(name, title, alt, board.text(title, alt))
