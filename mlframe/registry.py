@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from mlframe.errors import MlframeError, ParameterError, PluginError, StepError, UnknownNameError
 
-__all__ = ["GROUPS", "PLURAL", "Component", "Registered", "Registry", "apart", "family_of", "import_target"]
+__all__ = ["GROUPS", "PLURAL", "Component", "Registered", "Registry", "apart", "family_of", "import_target", "one_of"]
 
 GROUPS: Mapping[str, str] = {
     "mlframe_sources": "data/source",
@@ -155,7 +155,11 @@ class Registry:
         item = self._items.get((group, name))
         if item is None:
             raise UnknownNameError.from_name(
-                group, name, self.names(group), where=where, remedy="'mlframe plugins' lists all with their plugins"
+                one_of(group),
+                name,
+                self.names(group),
+                where=where,
+                remedy="'mlframe plugins' lists all with their plugins",
             )
         return item
 
@@ -267,6 +271,11 @@ def held_nodes(value: Any, where: str) -> list[tuple[str, Any]]:
     if not isinstance(value, Mapping) or "name" in value:
         return [(where, value)]
     return [(f"{where}.{key}", node) for key, node in value.items() if node is not None]
+
+
+def one_of(group: str) -> str:
+    """Return what one option of a config group is called: `monitor` of `monitors`."""
+    return group.removesuffix("s") if group in PLURAL else group
 
 
 def family_of(task: str) -> str:

@@ -1,14 +1,15 @@
-"""Make the pictures of the README from real runs: docs/pictures/*.svg.
+"""Make the pictures of the README and the docs from real runs: docs/pictures/*.svg.
 
     make pictures
 
-Trains one model with every judge and searches over three models, both on the bundled data set `churn`, in a temporary
-folder. Equal versions and seeds give equal pictures but for measured times.
+Trains one model with every judge and searches over three models, both on the bundled data set `churn`, and looks at all mail
+of the data set `email` with a model of the earlier part, in a temporary folder. Equal versions and seeds give equal pictures but for measured times.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,9 @@ PLACE = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 RUN = ("data=churn", "experiment=thorough", "trackers=[]")
 SWEEP = ("-m", "data=churn", "model=lgbm,forest,linear", "sweep=bayes", "sweep.trials=30", "sweep.prune=none",
          "sweep.close=false", "trackers=[]")  # fmt: skip
+WATCHED = "email"
+WATCH = ("monitor", "data=email", "monitor.rows=source", "monitor.window=28d", "trackers=[]")
+OF_WATCH = {"overview": "monitor_overview", "figure_drift_auc": "monitor_figure"}
 OF_RUN = ("slices", "shap_importance")
 OF_SWEEP = ("pareto", "parallel")
 PAPER = 'style="background:#fff;color:#1c2430"'
@@ -50,6 +54,17 @@ def of_sweep(store: Any) -> dict[str, str]:
     return {chart.name: chart.svg for chart in charts(build(sweep, store.sweep_jobs(sweep["id"])))}
 
 
+def of_watch(store: Any) -> dict[str, str]:
+    """Return pictures of the page that the latest look wrote, by the names that they get."""
+    page = (store.run_folder(store.runs(limit=1)[0]["id"]) / "monitor.html").read_text(encoding="utf-8")
+    found = {}
+    for name, called in OF_WATCH.items():
+        picture = re.search(f'id="chart-{name}">.*?(<svg.*?</svg>)', page, re.DOTALL)
+        assert picture, f"the page has no picture {name}"
+        found[called] = picture[1]
+    return found
+
+
 def main() -> None:
     """Run, and write the pictures."""
     PLACE.mkdir(parents=True, exist_ok=True)
@@ -62,7 +77,12 @@ def main() -> None:
         mlframe(folder, *SWEEP)
         with Door([f"store.root={folder / '.mlframe'}"], folder=folder).open_store() as store:
             found |= {name: svg for name, svg in of_sweep(store).items() if name in OF_SWEEP}
-    for name in (*OF_RUN, *OF_SWEEP):
+        mlframe(folder, f"data={WATCHED}", "experiment=quick", "trackers=[]", "reporters=[]")
+        mlframe(folder, "promote", f"{WATCHED}/1", "--force", "--why", "to be watched")
+        mlframe(folder, *WATCH)
+        with Door([f"store.root={folder / '.mlframe'}"], folder=folder).open_store() as store:
+            found |= of_watch(store)
+    for name in (*OF_RUN, *OF_SWEEP, *OF_WATCH.values()):
         (PLACE / f"{name}.svg").write_text(found[name].replace("<svg ", f"<svg {PAPER} ", 1) + "\n", encoding="utf-8")
         print(PLACE / f"{name}.svg")
 

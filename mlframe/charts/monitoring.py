@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 from mlframe.charts.document import Answer, Document, Fold, Heading, Pictures, Points, Section, Table
+from mlframe.charts.page import Link
 from mlframe.charts.svg import number
-from mlframe.charts.timeline import Bar, Event, Lane, Point, figure, lanes, moment, span_of
+from mlframe.charts.timeline import Bar, Event, Lane, Level, Point, figure, lanes, moment, span_of
 from mlframe.contracts import Chart, Interval
 
 __all__ = ["Health", "document", "events_of", "health"]
@@ -25,6 +27,8 @@ LETTERS = {"D": "deployed (a version was promoted)", "R": "rolled back", "A": "a
 TRAINED = ("update", "retrain", "train", "challenge")
 """Kinds of decisions that are trainings; promotions and roll-backs are marked from the log of aliases."""
 WINDOWS, PICTURES, ALARM_LANES, ROWS = 500, 12, 10, 100
+LOG = "log"
+"""The source of what a server has logged; the health of what serves is that of its windows and alarms alone."""
 STALE = 3
 """So many windows' lengths after the newest window's end, nobody seems to look any more."""
 
@@ -51,26 +55,32 @@ class Health:
         return Answer(kinds[self.level], self.word, self.text, notes=self.notes)
 
 
-def health(windows: Sequence[Mapping[str, Any]], alarms: Sequence[Mapping[str, Any]], now: datetime) -> Health:
+def health(
+    windows: Sequence[Mapping[str, Any]], alarms: Sequence[Mapping[str, Any]], now: datetime, source: str = LOG
+) -> Health:
     """Say how a model is, from its newest window and the alarms that live.
 
     Args:
         windows: rows of `store.windows`, the oldest first.
         alarms: rows of `store.alarms`.
         now: the moment at which one asks.
+        source: whose rows these are of; of a file nobody waits for later windows.
     """
     if not windows:
-        return Health("unknown", "Not monitored", "No window was looked at yet: run 'python -m mlframe monitor'.")
+        what = "window" if source == LOG else f"window of {source}"
+        return Health(
+            "unknown", "Not monitored", f"No {what} was looked at yet: run 'python -m mlframe monitor data=…'."
+        )
     newest = max(windows, key=lambda window: (window["until"], window["observed"]))
     live = _by_severity(alarm for alarm in alarms if alarm["status"] in LIVE)
     counts = {severity: sum(alarm["severity"] == severity for alarm in live) for severity in SEVERITIES}
     seen = (
-        f"The newest window ({_span(newest)}, {newest['rows']:,} predictions by {newest['version']}) was looked at "
+        f"The newest window ({_span(newest)}, {_many(newest['rows'], 'prediction')} by {newest['version']}) was looked at "
         f"{_ago(now - newest['observed'])} ago."
     )
     notes = []
     length = newest["until"] - newest["since"]
-    if now - newest["until"] > max(length * STALE, timedelta(hours=1)):
+    if source == LOG and now - newest["until"] > max(length * STALE, timedelta(hours=1)):
         notes.append(f"Nobody has looked since: that window ended {_ago(now - newest['until'])} ago.")
     known = sum(alarm["status"] == "acknowledged" for alarm in live)
     if known:
@@ -80,11 +90,7 @@ def health(windows: Sequence[Mapping[str, Any]], alarms: Sequence[Mapping[str, A
     )
     if level == "ok":
         return Health("ok", "Healthy", f"No alarm is open. {seen}", notes)
-    told = " and ".join(
-        f"{counts[severity]:,} {severity}{'s' if counts[severity] > 1 else ''}"
-        for severity in ("problem", "warning")
-        if counts[severity]
-    )
+    told = " and ".join(_many(counts[severity], severity) for severity in ("problem", "warning") if counts[severity])
     worst = str(live[0]["record"].get("text") or live[0]["key"]).rstrip(".")
     word = "Problem" if level == "problem" else "Warning"
     return Health(level, word, f"{told} open. {worst}. {seen}", notes)
@@ -128,6 +134,9 @@ def document(
     *,
     now: datetime | None = None,
     charts: Sequence[Chart] = (),
+    source: str = LOG,
+    others: Sequence[Mapping[str, Any]] = (),
+    address: str = "",
 ) -> Document:
     """Return the page of a model at work.
 
@@ -142,6 +151,9 @@ def document(
         notes: sentences that a reader must know, such as what of this look is missing.
         now: the moment at which one looks; None for the present.
         charts: the monitors' own pictures of the newest window.
+        source: whose rows windows and alarms are of: the log's, or a file's or table's.
+        others: what `store.windows.others` says of files and tables; they are shown apart.
+        address: page of the same server that shows one of them when it is asked with `?source=`; empty for none.
     """
     now = now or datetime.now(UTC)
     windows = sorted(windows, key=lambda window: (window["since"], window["until"]))
@@ -150,7 +162,7 @@ def document(
     parts = _Parts(windows, alarms, events, charts)
 
     def state() -> Iterable[Any]:
-        yield health(windows, alarms, now).answer()
+        yield health(windows, alarms, now, source).answer()
         yield from notes
         if windows:
             yield Pictures([parts.overview()])
@@ -188,12 +200,15 @@ def document(
     sections = [Section("health", "Health", state), Section("alarms", "Alarms", alarming)]
     if windows:
         sections.append(Section("figures", "Figures over time", figures))
+    if others:
+        sections.append(Section("others", "Files and tables", lambda: _others(others, address)))
     sections.append(Section("events", "Events", happened))
     if windows:
         sections.append(Section("windows", "Windows", looked))
     if windows and windows[-1]["record"].get("tables"):
         sections.append(Section("details", "Details of the newest window", parts.details))
-    return Document(f"{name} at work", "mlframe · monitoring", sections)
+    lead = "" if source == LOG else f"rows of {source}, not of the prediction log"
+    return Document(f"{name} at work", "mlframe · monitoring", sections, lead=lead)
 
 
 class _Parts:
@@ -216,12 +231,10 @@ class _Parts:
         """Draw health, what served, and the alarms."""
         assert self.span is not None
         since, until = self.span
-        levels = {"ok": "ok", "warning": "warning", "problem": "problem"}
         state = [
-            Bar(window["since"], window["until"], levels.get(window["record"].get("health"), "ok"))  # type: ignore[arg-type]
-            for window in self.windows
+            Bar(window["since"], window["until"], _level(window["record"].get("health"))) for window in self.windows
         ]
-        found = [Lane("health: pale is ok, grey a warning, dark a problem", state), self._served(until)]
+        found = [Lane("health of each window", state), self._served(until)]
         shown = [alarm for alarm in self.alarms if alarm["last"] >= since and alarm["first"] <= until]
         ranked = sorted(shown, key=lambda alarm: (SEVERITIES.index(alarm["severity"]), -alarm["last"].timestamp()))
         keys = list(dict.fromkeys(alarm["key"] for alarm in ranked))
@@ -233,8 +246,8 @@ class _Parts:
         more = f" {len(keys) - ALARM_LANES} more alarms are not drawn." if len(keys) > ALARM_LANES else ""
         bad = sum(bar.level != "ok" for bar in state)
         alt = (
-            f"{len(self.windows)} windows from {moment(since)} to {moment(until)}, {bad} of them with a warning or problem; "
-            f"{len(shown)} alarms.{more}"
+            f"{_many(len(self.windows), 'window')} from {moment(since)} to {moment(until)}, {bad or 'none'} of them with a "
+            f"warning or problem; {_many(len(shown), 'alarm')}.{more}"
         )
         return lanes("overview", "What held when", alt, found, self.marked, self.span)
 
@@ -255,11 +268,14 @@ class _Parts:
         for name in names:
             grouped.setdefault(self._monitor(name), []).append(name)
         newest = self.windows[-1]
-        pictures = []
-        for monitor in grouped:
-            found = [self._timeline(name, monitor) for name in grouped.get(monitor, [])[:PICTURES]]
-            pictures += [chart for chart in found if chart]
-        yield Pictures([*pictures, *self.charts])
+        for monitor, own in grouped.items():
+            found = [chart for name in own[:PICTURES] if (chart := self._timeline(name, monitor))]
+            if found:
+                yield Heading(monitor.capitalize())
+                yield Pictures(found)
+        if self.charts:
+            yield Heading("Pictures of the newest window")
+            yield Pictures(self.charts)
         if any(len(own) > PICTURES for own in grouped.values()):
             yield f"Of each monitor {PICTURES} figures are drawn; all of them are in the table below."
         told = newest["record"].get("notes") or ()
@@ -285,7 +301,9 @@ class _Parts:
         """Give the tables of the newest window."""
         for title, table in self.windows[-1]["record"]["tables"].items():
             shown = [[_rounded(item) for item in row] for row in table["rows"][:ROWS]]
-            yield Fold(f"{title.replace('_', ' ')} ({len(table['rows']):,} rows)", [Table(table["columns"], shown)])
+            yield Fold(
+                f"{title.replace('_', ' ')} ({_many(len(table['rows']), 'row')})", [Table(table["columns"], shown)]
+            )
 
     def _monitor(self, figure_name: str) -> str:
         return str(self._declared(figure_name).get("monitor") or "figures")
@@ -326,14 +344,32 @@ def _alarms(alarms: Sequence[Mapping[str, Any]]) -> Iterable[Any]:
         yield Points([(alarm["severity"], str(alarm["record"].get("text") or alarm["key"]))])
         yield _told(alarm)
     if len(live) > ROWS:
-        yield f"{len(live) - ROWS:,} more are open."
+        yield f"{len(live) - ROWS:,} more are not shown."
     if over:
         rows = [
             [a["severity"], a["record"].get("text") or a["key"], moment(a["first"]), moment(a["last"]), a["key"]]
             for a in sorted(over, key=lambda alarm: alarm["last"], reverse=True)
         ]
         table = Table(["severity", "what", "since", "until", "key"], rows[:ROWS], _left_out(rows))
-        yield Fold(f"{len(over):,} that are over", [table])
+        yield Fold(f"{len(over):,} that {'is' if len(over) == 1 else 'are'} over", [table])
+
+
+def _others(others: Sequence[Mapping[str, Any]], address: str) -> Iterable[Any]:
+    """Give what was seen of files and tables."""
+    yield "They were looked at for themselves; the health above is that of the prediction log alone."
+    rows = [
+        [
+            Link(row["source"], f"{address}?{urlencode({'source': row['source']})}") if address else row["source"],
+            _span(row),
+            row["version"],
+            row["rows"],
+            row["record"].get("health") or "",
+            ", ".join(_many(row["alarms"][key], key) for key in SEVERITIES if row["alarms"].get(key)) or "none",
+            moment(row["observed"]),
+        ]
+        for row in others
+    ]
+    yield Table(["source", "newest window", "version", "predictions", "health", "open alarms", "looked at"], rows)
 
 
 def _told(alarm: Mapping[str, Any]) -> dict[str, Any]:
@@ -345,7 +381,7 @@ def _told(alarm: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {
         "number": f"{alarm['id']} ({alarm['key']})",
-        "since": f"{moment(alarm['first'])}, seen in {record.get('times', 1)} window{'s' if record.get('times', 1) != 1 else ''}",
+        "since": f"{moment(alarm['first'])}, seen in {_many(record.get('times', 1), 'window')}",
         "version": record.get("version"),
         "evidence": evidence
         if any(isinstance(item, Mapping | list) for item in evidence.values())
@@ -380,8 +416,9 @@ def _by_severity(alarms: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]
     )
 
 
-def _level(severity: str) -> Literal["ok", "warning", "problem"]:
-    return "problem" if severity == "problem" else "warning" if severity == "warning" else "ok"
+def _level(word: str | None) -> Level:
+    """Return the level of a severity or a health; what nobody knows is ok."""
+    return word if word in ("info", "warning", "problem") else "ok"  # type: ignore[return-value]
 
 
 def _figures(window: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -401,8 +438,14 @@ def _number(item: Any) -> float | None:
 
 def _span(window: Mapping[str, Any]) -> str:
     """Return a window's time; the day is said once where both ends lie in it."""
-    since, until = moment(window["since"]), moment(window["until"])
+    short = window["until"] - window["since"] < timedelta(minutes=1)
+    since, until = moment(window["since"], seconds=short), moment(window["until"], seconds=short)
     return f"{since} to {until[11:] if since[:10] == until[:10] else until}"
+
+
+def _many(count: int, word: str) -> str:
+    """Return a count with its word: `1 prediction`, `2 predictions`; `info` has no plural."""
+    return f"{count:,} {word}{'' if count == 1 or word == 'info' else 's'}"
 
 
 def _ago(span: timedelta) -> str:

@@ -95,7 +95,8 @@ class Board:
         for value, name in at if at is not None else [(v, number(v)) for v in ticks(*self.x)]:
             place = self.px(value)
             self._line(place, base, place, base + 4, 'stroke-opacity=".6"')
-            self.words(place, base + 18, name, anchor="middle")
+            half = len(name) * FONT * 0.29  # a name at an end of the axis stays within the picture
+            self.words(min(max(place, half), self.width - half), base + 18, name, anchor="middle")
         self._line(self.left, base, self.width - self.right, base, 'stroke-opacity=".6"')
         self.words((self.left + self.width - self.right) / 2, self.height - 8, label, anchor="middle", faint=True)
 
@@ -124,13 +125,22 @@ class Board:
         extra = 'stroke-opacity=".6" stroke-dasharray="2 4"'
         self._line(self.px(x1), self.py(y1), self.px(x2), self.py(y2), extra)
 
-    def bar(self, x1: float, y1: float, x2: float, y2: float, style: int = 0, *, opacity: float = 0.85) -> None:
-        """Fill the box between two corners."""
+    def bar(
+        self, x1: float, y1: float, x2: float, y2: float, style: int = 0, *, opacity: float = 0.85, fill: str = ""
+    ) -> None:
+        """Fill the box between two corners, in the colour of a style or in one of its own."""
         left, right = sorted((self.px(x1), self.px(x2)))
         top, bottom = sorted((self.py(y1), self.py(y2)))
         self._parts.append(
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(0.5, right - left):.1f}" height="{bottom - top:.1f}"'
-            f' fill="{COLOURS[style % 6]}" fill-opacity="{opacity:.2f}"/>'
+            f' fill="{fill or COLOURS[style % 6]}" fill-opacity="{opacity:.2f}"/>'
+        )
+
+    def box(self, px: float, py: float, width: float, height: float, fill: str, opacity: float) -> None:
+        """Fill and frame a box at a place given in units of the picture."""
+        self._parts.append(
+            f'<rect x="{px:.1f}" y="{py:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"'
+            f' fill-opacity="{opacity:.2f}" stroke="currentColor" stroke-opacity=".35"/>'
         )
 
     def frame(self, x1: float, y1: float, x2: float, y2: float) -> None:

@@ -12,19 +12,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from mlframe.charts.svg import Board, number, ticks
+from mlframe.charts.svg import COLOURS, WIDTH, Board, key_places, number, ticks
 from mlframe.contracts import Chart, Interval
 
 __all__ = ["Bar", "Event", "Lane", "Point", "figure", "lanes", "moment", "time_ticks"]
 
-Level = Literal["ok", "warning", "problem"]
+Level = Literal["ok", "info", "warning", "problem"]
 
-STYLES = {"ok": (2, 0.35), "warning": (1, 0.6), "problem": (5, 1.0)}
-"""Style and opacity of a level: in grey each is darker than the one before."""
+STYLES = {
+    "ok": (COLOURS[2], 0.35),
+    "info": (COLOURS[0], 0.5),
+    "warning": (COLOURS[1], 0.65),
+    "problem": ("#a8341a", 1.0),
+}
+"""Colour and opacity of a level: in grey each is darker than the one before."""
 MARK_ROW, MARK_ROOM = 14, 11
 MANY_WHISKERS = 45
 HOUR, DAY = 3600, 86400
 STEPS = (
+    1,
+    5,
+    15,
     60,
     300,
     900,
@@ -38,9 +46,12 @@ STEPS = (
     14 * DAY,
     30 * DAY,
     91 * DAY,
+    182 * DAY,
     365 * DAY,
 )
 LABELS = 5
+LEFT = 10
+"""Room beside lanes, whose names stand above their bars."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +162,8 @@ def figure(
             f"{f'{series}: ' if series else ''}from {number(values[0])} to {number(values[-1])} in {len(own)} "
             f"window{'s' if len(own) > 1 else ''}, {number(min(values))} at least and {number(max(values))} at most"
         )
-    marks = ", ".join(
-        f"{event.letter} {moment(event.when)}" for event in sorted(shown, key=lambda event: event.when)[:12]
-    )
+    ordered = sorted(shown, key=lambda event: event.when)
+    marks = ", ".join(list(dict.fromkeys(f"{event.letter} {moment(event.when)}" for event in ordered))[:12])
     rule = f" The dotted line is {number(level)}, the value when it was trained." if level is not None else ""
     alt = f"{'; '.join(told)}.{rule}{f' Marked: {marks}.' if marks else ''}"
     return Chart(name, title, alt, board.text(title, alt))
@@ -174,26 +184,30 @@ def lanes(
     """
     shown = [event for event in events if span[0] <= event.when <= span[1]]
     letters = sorted({event.letter for event in shown})
-    step, top = 36, 6 + MARK_ROW * len(letters)
+    levels = [level for level in STYLES if any(bar.level == level for lane in found for bar in lane.bars)]
+    places, room = key_places(levels, LEFT, WIDTH)
+    step, top = 36, 6 + room + MARK_ROW * len(letters)
     board = Board(
         (span[0].timestamp(), span[1].timestamp()),
         (0, len(found)),
         height=top + step * len(found) + 46,
-        left=10,
+        left=LEFT,
         top=top,
     )
+    for level, (px, py) in zip(levels, places, strict=True):
+        _swatch(board, level, px, py)
     board.x_axis("", time_ticks(*span))
     _marks(board, shown, letters)
     for row, lane in enumerate(found):
         base = len(found) - row - 1
         board.words(board.left, board.py(base + 1) + 13, _cut(lane.name, 54))
         for bar in lane.bars:
-            style, opacity = STYLES[bar.level]
+            fill, opacity = STYLES[bar.level]
             x1 = max(bar.since.timestamp(), board.x[0])
             x2 = min(max(bar.until.timestamp(), bar.since.timestamp()), board.x[1])
             if x2 < board.x[0] or x1 > board.x[1]:
                 continue
-            board.bar(x1, base + 0.1, x2, base + 0.5, style, opacity=opacity)
+            board.bar(x1, base + 0.1, x2, base + 0.5, fill=fill, opacity=opacity)
             board.frame(x1, base + 0.1, x2, base + 0.5)
             if bar.text and board.px(x2) - board.px(x1) > 8 * len(bar.text):
                 board.words(board.px(x1) + 4, board.py(base + 0.1) - 3.5, bar.text)
@@ -207,7 +221,15 @@ def time_ticks(since: datetime, until: datetime) -> list[tuple[float, str]]:
         return [(low, moment(since))]
     step = float(next((step for step in STEPS if (high - low) / step <= LABELS), STEPS[-1]))
     step *= max(1, math.ceil((high - low) / step / LABELS))
-    form = "%H:%M" if step < DAY and high - low < DAY else "%d %b %H:%M" if step < DAY else "%d %b"
+    form = (
+        "%H:%M:%S"
+        if step < 60
+        else "%H:%M"
+        if step < DAY and high - low < DAY
+        else "%d %b %H:%M"
+        if step < DAY
+        else "%d %b"
+    )
     if high - low > 300 * DAY:
         form = "%b %Y"
     first = math.ceil(low / step - 1e-9) * step
@@ -219,9 +241,16 @@ def time_ticks(since: datetime, until: datetime) -> list[tuple[float, str]]:
     return [(place, datetime.fromtimestamp(place, UTC).strftime(form)) for place in places]
 
 
-def moment(when: datetime) -> str:
-    """Return a moment in UTC to the minute."""
-    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+def moment(when: datetime, *, seconds: bool = False) -> str:
+    """Return a moment in UTC to the minute, or to the second."""
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def _swatch(board: Board, level: str, px: float, py: float) -> None:
+    """Draw what a level looks like, with its name, at a place in units of the picture."""
+    fill, opacity = STYLES[level]
+    board.box(px, py - 11, 24, 13, fill, opacity)
+    board.words(px + 29, py, level)
 
 
 def _series(points: Sequence[Point]) -> Iterator[tuple[str, int]]:
@@ -261,7 +290,7 @@ def _marks(board: Board, events: Sequence[Event], letters: Sequence[str]) -> Non
             if place - last < MARK_ROOM:
                 continue
             last = place
-            board.words(place, 12 + MARK_ROW * row, letter, anchor="middle", bold=True)
+            board.words(place, board.top + 6 - MARK_ROW * (len(letters) - row), letter, anchor="middle", bold=True)
             board.rule(event.when.timestamp(), board.y[0], event.when.timestamp(), board.y[1])
 
 

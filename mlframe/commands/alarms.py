@@ -44,7 +44,7 @@ def _list(arguments: argparse.Namespace, words: list[str]) -> int:
         raise UserError("One model at a time", value=" ".join(words), where="alarms", hint="name one, or none for all")
     name = words[0] if words else None
     with arguments.door.open_store() as store:
-        found = store.alarms.many(name, status=() if arguments.all else ("open", "acknowledged"))
+        found = store.alarms.many(name, source=None, status=() if arguments.all else ("open", "acknowledged"))
         if name is not None and not found:
             store.versions(name)  # a name that nothing has is a mistake
     if not found:
@@ -58,11 +58,12 @@ def _list(arguments: argparse.Namespace, words: list[str]) -> int:
             a["status"],
             when(a["first"]),
             when(a["last"]),
+            a["source"],
             a["record"].get("text") or a["key"],
         )
         for a in found
     ]
-    print_table(("number", "model", "severity", "status", "since", "last seen", "what"), rows)
+    print_table(("number", "model", "severity", "status", "since", "last seen", "rows of", "what"), rows)
     return 0
 
 
@@ -70,13 +71,13 @@ def _show(arguments: argparse.Namespace, number: int) -> int:
     from mlframe.operating.shown import alarm_lines
 
     with arguments.door.open_store() as store:
-        every = store.alarms.many(limit=100_000)
+        every = store.alarms.many(source=None, limit=100_000)
     alarm = next((one for one in every if one["id"] == number), None)
     if alarm is None:
         known = [str(one["id"]) for one in every]
         raise UnknownNameError.from_name("alarm", str(number), known[:20], where="alarms", remedy="see 'alarms --all'")
     told: dict[str, Any] = alarm["record"].get("told") or {}
-    rows = [("model", alarm["name"]), ("status", alarm["status"]), *alarm_lines(alarm)]
+    rows = [("model", alarm["name"]), ("rows of", alarm["source"]), ("status", alarm["status"]), *alarm_lines(alarm)]
     if alarm["record"].get("over"):
         rows.append(("over", when(alarm["record"]["over"])))
     if alarm["record"].get("acknowledged"):

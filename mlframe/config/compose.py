@@ -22,6 +22,7 @@ from mlframe.config.search import PRIMARY, install
 from mlframe.config.types import Composed
 from mlframe.errors import ConfigError, MlframeError, ParameterError, Problems, UnknownNameError, near_matches
 from mlframe.plugins import Plugins
+from mlframe.registry import one_of
 
 __all__ = ["compose", "job_config", "opened", "parse"]
 
@@ -131,7 +132,11 @@ def _diagnose(plugins: Plugins, lines: Sequence[str], first: Exception) -> Probl
             f"the defaults of a config file, by way of {' '.join(good)}" if good else "the defaults of a config file"
         )
         return Problems(
-            [*errors, UnknownNameError.from_name(group or "config", name, options, where=where), *plugins.problems]
+            [
+                *errors,
+                UnknownNameError.from_name(one_of(group) or "config", name, options, where=where),
+                *plugins.problems,
+            ]
         )
     except Exception as error:
         return Problems([*errors, ConfigError(_flat(error), hint="'mlframe plugins' lists groups and options")])
@@ -163,7 +168,9 @@ def _wrong_options(repository: Any, group: str, override: Override) -> Iterator[
     for name in value if isinstance(value, list) else [value]:
         if name is None or repository.config_exists(f"{group}/{name}"):
             continue
-        yield UnknownNameError.from_name(group, str(name), options, where=f"command line: {override.input_line}")
+        yield UnknownNameError.from_name(
+            one_of(group), str(name), options, where=f"command line: {override.input_line}"
+        )
 
 
 def _meant(repository: Any, override: Override) -> str | None:

@@ -9,7 +9,17 @@ from typing import Any
 from mlframe.errors import ConfigError, ParameterError
 from mlframe.runner.limits import parse_duration
 
-__all__ = ["check_maturity", "check_span", "check_window"]
+__all__ = ["LOG", "SOURCE", "check_maturity", "check_span", "check_window", "watched"]
+
+LOG, SOURCE = "log", "data.source"
+"""Whose rows a window is of, as the store keeps it: what a server logged, or the rows of the data; or `input=FILE`."""
+
+
+def watched(config: Mapping[str, Any]) -> str:
+    """Return whose rows a config looks at: the log's, those of the data's source, or a file's."""
+    if config.get("input"):
+        return f"input={config['input']}"
+    return LOG if config["monitor"]["rows"] == LOG else SOURCE
 
 
 def check_window(config: Mapping[str, Any]) -> timedelta | int:

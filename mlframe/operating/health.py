@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mlframe.config.monitor import watched
 from mlframe.contracts import Judged, Predictions
 from mlframe.store.bundle import read_manifest
 from mlframe.store.predictions import scan_feedback, scan_predictions
@@ -151,7 +152,7 @@ def _worse(found: list[tuple[Interval | None, int]], metric: str, lower: bool, b
 
 def _raised(context: Any, version: str, since: datetime, monitors: Any) -> Iterator[Mapping[str, Any]]:
     """Give the open problems of some monitors that began after a moment and are about a version."""
-    for row in context.store.alarms.many(context.config["name"], status=["open"]):
+    for row in context.store.alarms.many(context.config["name"], source=watched(context.config), status=["open"]):
         about = (row["record"] or {}).get("version") in (None, version)
         mine = row["key"].partition("/")[0] in monitors and row["severity"] == "problem"
         if about and mine and row["first"] >= since:

@@ -165,7 +165,11 @@ class Operator:
             new_rows=rows,
             new_labels=labels,
             alarms=self.state.live(),
-            windows=[w for w in self.store.windows.many(self.name) if w["version"] == champion["reference"]],
+            windows=[
+                w
+                for w in self.store.windows.many(self.name, source=self.state.watched)
+                if w["version"] == champion["reference"]
+            ],
             reference=(champion["figures"] or {}).get("holdout") or {},
             lower=[self.metric] if self.lower else [],
         )

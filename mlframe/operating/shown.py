@@ -49,7 +49,7 @@ def show(context: Any, given: Mapping[str, Any], look: Look | None) -> None:
         for name, found in look.record["figures"].items():
             lines.append((f"  {name}", figure_text(found, look.record["declared"][name].get("unit", "1"))))
         lines += [("  note", note) for note in look.record["notes"]]
-    for row in context.store.alarms.many(given["name"], status=("open", "acknowledged"))[::-1]:
+    for row in context.store.alarms.many(given["name"], source=given["source"], status=("open", "acknowledged"))[::-1]:
         lines += alarm_lines(row)
     lines += [(f"not told ({key})", text) for key, text in given["untold"].items()]
     context.summary["lines"] = [*(context.summary.get("lines") or ()), *lines]

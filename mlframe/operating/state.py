@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from mlframe.config.monitor import LOG, watched
 from mlframe.contracts import Notice
 from mlframe.operating.telling import send, tell_alarms
 from mlframe.store.operations import LeaseLost
@@ -30,6 +31,7 @@ class State:
         self.name: str = context.config["name"]
         self.holder, self.lease = holder, lease
         self.notifiers = dict(context.components("notifiers"))
+        self.watched = watched(context.config)
 
     def hold(self) -> bool:
         """Take or renew the right to act; False where another process has it."""
@@ -93,8 +95,9 @@ class State:
         tell_alarms(self.store, self.name, self.notifiers, self.context.say)
 
     def live(self) -> list[dict[str, Any]]:
-        """Return the alarms that are not over."""
-        return list(self.store.alarms.many(self.name, status=["open", "acknowledged"]))
+        """Return the alarms that are not over: of this process, and of the rows that it has monitored."""
+        found = self.store.alarms.many(self.name, source=None, status=["open", "acknowledged"])
+        return [row for row in found if row["source"] in (LOG, self.watched)]
 
     def tell(self, severity: Any, title: str, record: Mapping[str, Any]) -> None:
         """Tell people of a decision; a notifier that cannot is named, and nothing else fails."""

@@ -70,6 +70,8 @@ def notice_of(alarm: Mapping[str, Any]) -> Notice:
     if over:
         title = f"{name}: over: {alarm['key']}"
     lines = [f"{severity.upper()} {alarm['key']}" + (f" ({version})" if version else "")]
+    if alarm["source"] != "log":
+        lines.append(f"rows of: {alarm['source']}, not of the prediction log")
     if record.get("text"):
         lines.append(record["text"])
     lines.append(f"since: {_when(alarm['first'])}, last seen: {_when(alarm['last'])}")

@@ -147,6 +147,7 @@ class Watched:
             store.alarms.many(name, limit=ALARMS),
             store.decisions.many(name, limit=DECISIONS),
             store.history(name),
+            others=store.windows.others(name),
         )
         return Reply(
             200,

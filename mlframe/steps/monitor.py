@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlframe.config.monitor import check_maturity, check_span, check_window
+from mlframe.config.monitor import LOG, check_maturity, check_span, check_window, watched
 from mlframe.contracts import Monitor as Watcher
 from mlframe.contracts import Reference, Step
 from mlframe.errors import BundleError, ConfigError, MlframeError, StepError, UnknownNameError
@@ -101,7 +101,7 @@ class _Session:
         from mlframe.operating.arrivals import LogArrivals
 
         config = self.context.config
-        if not config["input"] and config["monitor"]["rows"] == "log":
+        if watched(config) == LOG:
             if not (self.store.folder / "predictions" / self.name).is_dir():
                 self.store.versions(self.name)  # a name that nothing has is a mistake
             return LogArrivals(self.store, self.name)
@@ -123,13 +123,13 @@ class _Session:
         moment = self.now
         if config["input"]:
             path = str(config["input"])
-            frame, source = to_polars(read_file(context, path)), f"input={path}"
+            frame, source = to_polars(read_file(context, path)), watched(config)
             if "://" not in path and Path(path).exists():
                 moment = datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
         else:
             if not (config.get("data") or {}).get("source"):
                 raise ConfigError("No data is picked", where="monitor.rows", hint="pick data=…, or give input=FILE")
-            frame, source = to_polars(context.component("data/source").read()), "data.source"
+            frame, source = to_polars(context.component("data/source").read()), watched(config)
         target = read_json(reference.bundle / MANIFEST)["learning"]["target"]
         time = next((name for name, spec in declared.items() if (spec or {}).get("role") == "time"), None)
         return arrivals_of_rows(
@@ -160,12 +160,8 @@ class _Session:
         from mlframe.operating.due import due_windows, new_labels
         from mlframe.operating.windows import cut
 
-        rows = self.store.windows.many(self.name, limit=KEPT)
-        self.history = [
-            row
-            for row in rows
-            if row["record"].get("source") == self.arrivals.source and row["record"].get("window") == self.text
-        ]
+        rows = self.store.windows.many(self.name, source=self.arrivals.source, limit=KEPT)
+        self.history = [row for row in rows if row["record"].get("window") == self.text]
         recorded = {(row["version"], row["since"], row["until"]): row for row in self.history}
         since, until = self._aligned()
         edges = sorted({(row["since"], row["until"]) for row in self.history}) if isinstance(self.window, int) else []
@@ -237,7 +233,7 @@ class _Session:
         """Keep alarms, then the window: a process that is killed in between looks at the window once more."""
         span = look.span
         known = set((before or {}).get("record", {}).get("alarms") or ())
-        live = {row["key"] for row in self.store.alarms.many(self.name, status=("open", "acknowledged"))}
+        live = {row["key"] for row in self._live()}
         newest = not any(row["until"] > span.until for row in self.history)
         # What an old window showed before is told already: labels that came since may only add to it.
         alarms = {key: one for key, one in look.alarms.items() if newest or key in live or key not in known}
@@ -252,15 +248,15 @@ class _Session:
                     "column": alarm.column,
                     "since": None if alarm.since is None else alarm.since.isoformat(),
                     "version": look.version,
-                    "source": self.arrivals.source,
                 },
             )
             for key, alarm in alarms.items()
         }
         until = min(span.until, self.now)
-        self.store.alarms.see(self.name, seen, scope=look.scope, since=span.since, until=until)
+        source, run = self.arrivals.source, self.context.run.id
+        self.store.alarms.see(self.name, seen, scope=look.scope, since=span.since, until=until, source=source)
         self.store.windows.put(
-            self.name, look.version, span.since, span.until, look.rows, self.context.run.id, look.record
+            self.name, look.version, span.since, span.until, look.rows, run, look.record, source=source
         )
         same = (look.version, span.since, span.until)
         self.history = [row for row in self.history if (row["version"], row["since"], row["until"]) != same]
@@ -272,6 +268,11 @@ class _Session:
             "record": look.record,
         }
         self.history = sorted([*self.history, row], key=lambda one: (one["since"], one["until"]))
+
+    def _live(self) -> Sequence[Mapping[str, Any]]:
+        """Return the alarms of these rows that are not over."""
+        found = self.store.alarms.many(self.name, source=self.arrivals.source, status=("open", "acknowledged"))
+        return list(found)
 
     # ------------------------------------------------------------------------------------------------ own alarms
 
@@ -297,7 +298,7 @@ class _Session:
         """Return what the run says of it, and put it into the summary."""
         from mlframe.operating.observing import health_of
 
-        live: Sequence[Mapping[str, Any]] = self.store.alarms.many(self.name, status=("open", "acknowledged"))
+        live = self._live()
         given = {
             "name": self.name,
             "source": self.arrivals.source,
@@ -330,14 +331,17 @@ class _Session:
             Chart(f"{one['monitor']}_{one['name']}", one["title"], one["alt"], Path(one["file"]).read_text("utf-8"))
             for one in kept
         ]
+        source = self.arrivals.source
         page = document(
             name,
-            store.windows.many(name),
-            store.alarms.many(name),
+            store.windows.many(name, source=source),
+            store.alarms.many(name, source=source),
             store.decisions.many(name),
             store.history(name),
             [f"The monitor {key} failed: {error}" for key, error in self.failed.items()],
             charts=charts,
+            source=source,
+            others=() if self.arrivals.closed else store.windows.others(name),
         )
         file = self.context.run.folder / "monitor.html"
         file.write_text(page.html().text, encoding="utf-8")

@@ -21,10 +21,11 @@ from mlframe.store.guard import guarded
 
 __all__ = ["SCHEMA_VERSION", "Database", "now", "to_json"]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the tables below. Any change of them raises it and adds a revision in `migrations/versions/`.
 
-Version 2 added sweeps and their jobs, version 3 servers and API keys, version 4 what monitors saw and what was decided.
+Version 2 added sweeps and their jobs, version 3 servers and API keys, version 4 what monitors saw and what was decided,
+version 5 whose rows a window and an alarm are of: those of the prediction log, or of a file or table.
 """
 
 UPGRADE = "python -m mlframe store upgrade"
@@ -199,6 +200,7 @@ windows = sa.Table(
     TABLES,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("name", sa.String(200), nullable=False, index=True),
+    sa.Column("source", sa.Text, nullable=False, server_default="log"),
     sa.Column("version", sa.String(220), nullable=False),
     sa.Column("since", _moment, nullable=False, index=True),
     sa.Column("until", _moment, nullable=False),
@@ -206,13 +208,14 @@ windows = sa.Table(
     sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("observed", _moment, nullable=False),
     sa.Column("record", sa.JSON, nullable=False),
-    sa.UniqueConstraint("name", "version", "since", "until"),
+    sa.UniqueConstraint("name", "source", "version", "since", "until", name="mlframe_windows_of"),
 )
 alarms = sa.Table(
     "mlframe_alarms",
     TABLES,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("name", sa.String(200), nullable=False, index=True),
+    sa.Column("source", sa.Text, nullable=False, server_default="log"),
     sa.Column("key", sa.String(300), nullable=False),
     sa.Column("severity", sa.String(20), nullable=False),
     sa.Column("status", sa.String(20), nullable=False, index=True),

@@ -14,6 +14,8 @@ from mlframe.store import metadata as db
 __all__ = ["Alarms", "Windows"]
 
 SEVERITIES = ("info", "warning", "problem")
+LOG = "log"
+"""The source of what a server has logged; others are a file or table, such as `input=new.parquet`."""
 LIVE = ("open", "acknowledged")
 """States of an alarm that is still seen; the third is `over`."""
 
@@ -37,9 +39,11 @@ class Windows:
         rows: int,
         run_id: str,
         record: Mapping[str, Any],
+        *,
+        source: str = LOG,
     ) -> None:
         """Keep what was seen in a window; a window that is looked at again, with more labels, replaces what it was."""
-        which = {"name": name, "version": version, "since": _text(since), "until": _text(until)}
+        which = {"name": name, "source": source, "version": version, "since": _text(since), "until": _text(until)}
         values = {"rows": rows, "run_id": run_id, "observed": db.now(), "record": record}
         table = db.windows
         mine = sa.and_(*(table.c[key] == value for key, value in which.items()))
@@ -48,18 +52,25 @@ class Windows:
                 connection.execute(table.insert().values({**which, **values}))
 
     def many(
-        self, name: str, *, since: datetime | None = None, until: datetime | None = None, limit: int = 1000
+        self,
+        name: str,
+        *,
+        source: str = LOG,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 1000,
     ) -> list[dict[str, Any]]:
         """Return the newest windows of a model, the oldest of them first; moments as `datetime` (UTC).
 
         Args:
             name: the model's name.
+            source: whose rows: the prediction log's, or a file's or table's.
             since: windows that end before it are left out.
             until: windows that begin at it or later are left out.
             limit: most windows that are returned.
         """
         table = db.windows
-        query = sa.select(table).where(table.c.name == name)
+        query = sa.select(table).where(table.c.name == name, table.c.source == source)
         if since is not None:
             query = query.where(table.c.until > _text(since))
         if until is not None:
@@ -69,9 +80,30 @@ class Windows:
             rows = connection.execute(query).mappings().all()
         return [_moments(dict(row), "since", "until", "observed") for row in reversed(rows)]
 
+    def others(self, name: str, *, limit: int = 20) -> list[dict[str, Any]]:
+        """Return files and tables that were looked at beside the log: of each the newest window, the last look first.
+
+        Beside a window's columns: `alarms`, how many of a severity are not over.
+        """
+        table, alarms = db.windows, db.alarms
+        mine = sa.and_(table.c.name == name, table.c.source != LOG)
+        newest = sa.func.row_number().over(
+            partition_by=table.c.source, order_by=(table.c.until.desc(), table.c.id.desc())
+        )
+        ranked = sa.select(table, newest.label("place")).where(mine).subquery()
+        first = sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.observed.desc()).limit(limit)
+        live = sa.select(alarms.c.source, alarms.c.severity, sa.func.count())
+        live = live.where(alarms.c.name == name, alarms.c.source != LOG, alarms.c.status.in_(LIVE))
+        with self._database.read("reading the windows") as connection:
+            rows = [dict(row) for row in connection.execute(first).mappings()]
+            counts = connection.execute(live.group_by(alarms.c.source, alarms.c.severity)).all()
+        for row in rows:
+            row["alarms"] = {severity: count for source, severity, count in counts if source == row["source"]}
+        return [_moments(row, "since", "until", "observed") for row in rows]
+
 
 class Alarms:
-    """Reads and writes alarms. One that is seen again is the same alarm until it is over.
+    """Reads and writes alarms. One that is seen again in the same source is the same alarm until it is over.
 
     Args:
         database: the store's tables.
@@ -88,6 +120,7 @@ class Alarms:
         scope: Sequence[str],
         since: datetime,
         until: datetime,
+        source: str = LOG,
     ) -> dict[str, list[dict[str, Any]]]:
         """Record what a look at a window has shown: alarms that are new, still there, worse, or over.
 
@@ -98,6 +131,7 @@ class Alarms:
                 are over; others stay as they are.
             since: first moment that shows them.
             until: last moment that shows them.
+            source: whose rows were looked at; alarms of others stay as they are.
 
         Returns:
             `new`, `worse`, `same` and `over`: the alarms' rows as they are now.
@@ -105,14 +139,15 @@ class Alarms:
         table = db.alarms
         told: dict[str, list[dict[str, Any]]] = {"new": [], "worse": [], "same": [], "over": []}
         with self._database.write("recording the alarms", durable=True) as connection:
-            live = sa.and_(table.c.name == name, table.c.status.in_(LIVE))
+            live = sa.and_(table.c.name == name, table.c.source == source, table.c.status.in_(LIVE))
             rows = connection.execute(sa.select(table).where(live).with_for_update()).mappings().all()
             open_now = {row["key"]: dict(row) for row in rows}
             for key, (severity, record) in seen.items():
                 before = open_now.get(key)
                 if before is None:
                     first = record.get("since") or _text(since)
-                    values: dict[str, Any] = {"name": name, "key": key, "severity": severity, "status": "open"}
+                    values: dict[str, Any] = {"name": name, "source": source, "key": key, "severity": severity}
+                    values["status"] = "open"
                     values |= {"first": _text(first), "last": _text(until), "record": {**record, "times": 1}}
                     found = connection.execute(table.insert().values(values)).inserted_primary_key
                     told["new"].append({"id": found[0] if found else None, **values})
@@ -136,11 +171,19 @@ class Alarms:
                     told["over"].append({**before, **values})
         return {kind: [_moments(row, "first", "last") for row in rows] for kind, rows in told.items()}
 
-    def many(self, name: str | None = None, *, status: Sequence[str] = (), limit: int = 1000) -> list[dict[str, Any]]:
+    def many(
+        self,
+        name: str | None = None,
+        *,
+        source: str | None = LOG,
+        status: Sequence[str] = (),
+        limit: int = 1000,
+    ) -> list[dict[str, Any]]:
         """Return the newest alarms, the newest first.
 
         Args:
             name: of one model only.
+            source: whose rows: the prediction log's, or a file's or table's; None for all.
             status: `open`, `acknowledged`, `over`; empty for all.
             limit: most alarms that are returned.
         """
@@ -148,6 +191,8 @@ class Alarms:
         query = sa.select(table)
         if name is not None:
             query = query.where(table.c.name == name)
+        if source is not None:
+            query = query.where(table.c.source == source)
         if status:
             query = query.where(table.c.status.in_(status))
         with self._database.read("reading the alarms") as connection:

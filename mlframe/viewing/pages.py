@@ -127,26 +127,33 @@ class Pages:
         return Document(name, "mlframe · model", sections, places=PLACES)
 
     def monitor(self, name: str, query: Mapping[str, str]) -> Document:
-        """Return the page of a model at work; `before` shows windows that began before it."""
+        """Return the page of a model at work; `before` shows windows that began before it, `source` those of a file."""
         self._known(name)
-        before = _moment(query.get("before"))
-        windows = self._store.windows.many(name, until=before, limit=WINDOWS)
-        alarms = self._store.alarms.many(name, limit=ALARMS)
+        before, source = _moment(query.get("before")), query.get("source") or monitoring.LOG
+        windows = self._store.windows.many(name, source=source, until=before, limit=WINDOWS)
+        alarms = self._store.alarms.many(name, source=source, limit=ALARMS)
         decisions = self._store.browsing.decisions(name, ALARMS)
         moves = self._store.browsing.moves(name, ALARMS)[::-1]
         notes = [f"Windows that began before {when(before)}."] if before else []
-        found = monitoring.document(name, windows, alarms, decisions, moves, notes)
+        address, other = f"{place('models', name)}/monitor", source != monitoring.LOG
+        others = () if other else self._store.windows.others(name)
+        found = monitoring.document(
+            name, windows, alarms, decisions, moves, notes, source=source, others=others, address=address
+        )
 
         def more() -> Iterable[Any]:
-            address = f"{place('models', name)}/monitor"
+            mine = {"source": source} if other else {}
             if len(windows) == WINDOWS:
-                yield Link("Older windows", f"{address}?{urlencode({'before': windows[0]['since'].isoformat()})}")
+                asked = {**mine, "before": windows[0]["since"].isoformat()}
+                yield Link("Older windows", f"{address}?{urlencode(asked)}")
             if before:
-                yield Link("The newest windows", address)
+                yield Link("The newest windows", f"{address}?{urlencode(mine)}" if mine else address)
+            if other:
+                yield Link("The prediction log", address)
             yield Link(f"All of {name}", place("models", name))
 
         sections = [*found.sections, Section("more", "More", more)]
-        return Document(found.title, found.kicker, sections, places=PLACES)
+        return Document(found.title, found.kicker, sections, lead=found.lead, places=PLACES)
 
     def decisions(self, name: str, query: Mapping[str, str]) -> Document:
         """Return the page of decisions with their evidence."""

@@ -91,7 +91,7 @@ def test_nothing_to_show_is_said(tmp_path):
 def test_pictures_and_tables_of_the_newest_window_are_shown(store, tmp_path):
     chart = Chart("mine", "My picture", "words", '<svg xmlns="http://www.w3.org/2000/svg"><g/></svg>')
     page = shown(tmp_path, held(store), charts=[chart], notes=["the monitor service failed: no log"])
-    for text in ("My picture", "drift/columns (1 rows)", "0.312", "the monitor service failed: no log"):
+    for text in ("My picture", "drift/columns (1 row)", "0.312", "the monitor service failed: no log"):
         assert text in page.words, text
 
 

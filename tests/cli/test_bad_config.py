@@ -33,6 +33,8 @@ def count(result: CliResult) -> int:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
+        (["evaluators=[nothing]"], ("There is no evaluator 'nothing'",)),
+        (["+monitors.x.name=nothing"], ("There is no monitor 'nothing'",)),
         (["goal.task=binary", "goal.metric=rmse"], ("no figure for binary 'rmse'", "roc_auc")),
         (["goal.task=regression", "goal.targets.roc_auc=0.9"], ("no figure for regression 'roc_auc'", "rmse")),
         (["goal.task=binary", "goal.value.error=1"], ("no outcome of a binary task 'error'", "fn, fp, tn, tp")),

@@ -49,8 +49,8 @@ def watch(run_cli, turn, *words):
     seen = run_cli(*WATCH, *words)
     assert seen.code == 0, seen.err
     with Store.open(".mlframe") as store:
-        windows = [row["record"] for row in store.windows.many("small")]
-        return windows, {row["key"] for row in store.alarms.many("small", status=("open",))}
+        windows = [row["record"] for row in store.windows.many("small", source="input=new.csv")]
+        return windows, {row["key"] for row in store.alarms.many("small", source="input=new.csv", status=("open",))}
 
 
 @pytest.mark.slow

@@ -47,14 +47,14 @@ class Monitored:
     def store(self) -> Store:
         return Store.open(str(self.folder / ".mlframe"), create=False)
 
-    def windows(self) -> list[dict[str, Any]]:
+    def windows(self, source: str = "log") -> list[dict[str, Any]]:
         with self.store() as store:
-            return store.windows.many("made")
+            return store.windows.many("made", source=source)
 
-    def alarms(self, *status: str) -> list[dict[str, Any]]:
+    def alarms(self, *status: str, source: str = "log") -> list[dict[str, Any]]:
         """Return alarms, the oldest first; those that live unless others are named."""
         with self.store() as store:
-            return store.alarms.many("made", status=status or ("open", "acknowledged"))[::-1]
+            return store.alarms.many("made", source=source, status=status or ("open", "acknowledged"))[::-1]
 
     def alarm_keys(self) -> list[str]:
         return [alarm["key"] for alarm in self.alarms()]

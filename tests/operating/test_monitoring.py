@@ -33,6 +33,10 @@ def half_missing(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.col("amount")))
 
 
+def newest_page() -> str:
+    return max(Path(".mlframe/runs").glob("*/monitor.html"), key=lambda file: file.stat().st_mtime_ns).read_text()
+
+
 # ------------------------------------------------------------------------------------------------ windows
 
 
@@ -145,8 +149,9 @@ def test_rows_of_a_file_are_scored(place, suffix):
     frame = pl.read_csv("rows.csv").drop("label").head(50)
     {"csv": frame.write_csv, "parquet": frame.write_parquet, "json": frame.write_json}[suffix](f"new.{suffix}")
     assert "1 window looked at, 50 predictions" in place.monitor(f"input=new.{suffix}").out
-    (row,) = place.windows()
+    (row,) = place.windows(f"input=new.{suffix}")
     assert row["record"]["source"] == f"input=new.{suffix}"
+    assert place.windows() == [], "nothing was logged"
 
 
 def test_an_exported_log_gives_what_the_log_gives(place):
@@ -155,9 +160,34 @@ def test_an_exported_log_gives_what_the_log_gives(place):
     place.monitor()
     (logged,) = place.windows()
     place.monitor("input=log.parquet")
-    (exported,) = (row for row in place.windows() if row["record"]["source"] != "log")
+    (exported,) = place.windows("input=log.parquet")
     for name in ("missing_share", "latency_p95_ms", "rows", "requests"):
         assert exported["record"]["figures"][name] == logged["record"]["figures"][name]
+
+
+def test_a_file_in_trouble_says_nothing_of_what_serves(place):
+    place.predict(day(2), change=half_missing)
+    place.monitor()
+    (alarm,) = place.alarms()
+    good = pl.read_csv("rows.csv").drop("label").head(60).with_columns(time=pl.lit(day(2).isoformat()))
+    good.write_csv("good.csv")
+    half_missing(good).with_columns(visits=None).write_csv("bad.csv")
+    assert "made is healthy" in place.monitor("input=good.csv").out
+    told = place.monitor("input=bad.csv").out
+    assert "quality/missing/visits" in told
+    page = newest_page()
+    assert "rows of input=bad.csv, not of the prediction log" in page
+    assert place.alarms() == [alarm], "the log's alarm is neither over nor another one"
+    assert [row["rows"] for row in place.windows()] == [60], "a window of the same day stays"
+    assert {row["key"] for row in place.alarms(source="input=bad.csv")} >= {"quality/missing/visits", alarm["key"]}
+    listed = place.run_cli("alarms", "made").out
+    assert "input=bad.csv" in listed
+    place.predict(day(1))
+    told = place.monitor().out
+    assert "made is healthy" in told
+    page = newest_page()
+    assert "Files and tables" in page
+    assert "input=bad.csv" in page
 
 
 def test_a_table_is_looked_at_with_its_labels(place):

@@ -139,6 +139,37 @@ def test_new_stores_and_migrated_ones_have_the_same_tables(place: Place):
     place.open("migrated", create=False).close()
 
 
+def test_windows_and_alarms_of_version_4_get_the_source_that_their_records_name(place: Place):
+    root, url = place.where()
+    Path(root).mkdir()
+    database = db.Database(url or f"sqlite:///{root}/mlframe.db", timeout=10)
+    moments = {"since": "2026-11-01", "until": "2026-11-02", "observed": "2026-11-03"}
+    held = {"name": "email", "version": "email/1", **moments, "rows": 5, "run_id": "run"}
+    alarm = {"name": "email", "severity": "info", "status": "open", "first": "2026-11-01", "last": "2026-11-02"}
+    with database.write("making version 4") as connection:
+        migrate(connection, 4)
+        old = sa.MetaData()
+        windows, alarms = (sa.Table(f"mlframe_{name}", old, autoload_with=connection) for name in ("windows", "alarms"))
+        connection.execute(windows.insert().values(**held, record={"source": "log"}))
+        connection.execute(
+            windows.insert().values({**held, "since": "2026-11-02"} | {"record": {"source": "input=a.csv"}})
+        )
+        connection.execute(alarms.insert().values(**alarm, key="drift/a", record={"source": "data.source"}))
+        connection.execute(alarms.insert().values(**alarm, key="champion/gone", record={}))
+    database.close()
+    Store.upgrade(*place.where(), saved=True)
+    assert difference(place) == []
+    with place.open() as store:
+        assert [row["since"].day for row in store.windows.many("email")] == [1]
+        assert [row["since"].day for row in store.windows.many("email", source="input=a.csv")] == [2]
+        assert [row["key"] for row in store.alarms.many("email")] == ["champion/gone"]
+        assert [row["key"] for row in store.alarms.many("email", source="data.source")] == ["drift/a"]
+        first = store.windows.many("email")[0]
+        same = (first["name"], first["version"], first["since"], first["until"])
+        store.windows.put(*same, 3, "run", {}, source="input=a.csv")
+        assert store.windows.many("email")[0]["rows"] == 5
+
+
 def test_an_upgrade_that_fails_changes_nothing(place: Place):
     make_old(place, 1)
     root, url = place.where()

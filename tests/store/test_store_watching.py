@@ -57,6 +57,30 @@ def test_only_alarms_that_were_looked_for_are_over(store: Store) -> None:
     assert [one["key"] for one in store.alarms.many("own", status=["open"])] == ["drift/a"]
 
 
+def test_what_a_file_shows_is_kept_apart_from_the_log(store: Store) -> None:
+    file = "input=new.parquet"
+    see(store, 0, drift__a="warning")
+    store.windows.put("own", "own/1", NOON, NOON + HOUR, 10, "run", {})
+    problem = {"drift/a": ("problem", {"text": "in the file"}), "drift/b": ("info", {})}
+    spans = [(NOON, NOON + HOUR), (NOON + HOUR, NOON + 2 * HOUR)]
+    for (since, until), seen in zip(spans, ({}, problem), strict=True):
+        store.alarms.see("own", seen, scope=["drift"], since=since, until=until, source=file)
+        store.windows.put("own", "own/1", since, until, 7, "run", {"health": "problem"}, source=file)
+    (alarm,) = store.alarms.many("own")
+    assert (alarm["key"], alarm["severity"], alarm["status"]) == ("drift/a", "warning", "open"), (
+        "the log's is as it was"
+    )
+    assert {row["key"] for row in store.alarms.many("own", source=file)} == {"drift/a", "drift/b"}
+    assert len(store.alarms.many("own", source=None)) == 3
+    assert len(store.alarms.untold("own", "mail")) == 3, "people are told of all"
+    assert [row["rows"] for row in store.windows.many("own")] == [10], "a window of the same hour was not replaced"
+    (other,) = store.windows.others("own")
+    assert (other["source"], other["since"], other["rows"]) == (file, NOON + HOUR, 7), "the newest window"
+    assert other["alarms"] == {"problem": 1, "info": 1}
+    assert see(store, 2) == {"over": ["drift/a"]}
+    assert {row["status"] for row in store.alarms.many("own", source=file)} == {"open"}
+
+
 def test_the_same_window_twice_counts_once(store: Store) -> None:
     see(store, 0, drift__a="warning")
     assert see(store, 0, drift__a="warning") == {"same": ["drift/a"]}
