@@ -20,6 +20,7 @@ from typing import Any
 
 import dagster as dg  # it reads annotations when it runs: they stay what they are, and are no text
 
+from mlframe.config.monitor import watched
 from mlframe.door import USER, Door
 from mlframe.errors import ConfigError
 from mlframe.operating.child import end
@@ -50,7 +51,8 @@ def definitions(
         overrides: what the task is called with on the command line, such as `["data=email", "model=lgbm"]`.
         task: the task, such as `train`, `update` or `monitor`.
         cron: when the job runs by itself: a crontab line in UTC, such as `0 3 * * 1`; None for no schedule.
-        on_alarms: monitors, such as `drift`, whose open problems start the job; empty for no sensor.
+        on_alarms: monitors, such as `drift`, whose open problems start the job; empty for no sensor. Those of the prediction log
+            count, or with `monitor.rows=source` among the overrides those of the data's source.
         folder: the project's folder; None takes the working directory.
 
     Returns:
@@ -197,7 +199,7 @@ def _situation(door: Door, config: Any, name: str) -> Situation | None:
             trained=datetime.fromisoformat(str(champion["created"])),
             updated=datetime.fromisoformat(updated) if updated else None,
             champion=champion["reference"],
-            alarms=store.alarms.many(name, status=["open"]),
+            alarms=store.alarms.many(name, source=watched(config), status=["open"]),
         )
 
 

@@ -145,7 +145,7 @@ def test_a_drift_asks_for_an_update_and_that_ends_in_a_new_champion(
 ) -> None:
     """The same window twice: as in training, nothing is asked for; moved, one update is, and then none any more."""
     monkeypatch.chdir(project)
-    update = definitions(UPDATE, task="update", on_alarms=["drift"], folder=project)
+    update = definitions([*UPDATE, "monitor.rows=source"], task="update", on_alarms=["drift"], folder=project)
     sensor = update.get_sensor_def("made_update_alarms")
 
     def asked() -> list[dg.RunRequest]:
@@ -153,7 +153,19 @@ def test_a_drift_asks_for_an_update_and_that_ends_in_a_new_champion(
 
     def monitor(shift: float) -> None:
         table(500, seed=1, shift=shift).drop("label").write_csv(project / "new.csv")
-        assert main(["monitor", *WORDS[:-1], "input=new.csv", "monitors=[drift]", "notifiers=[]"]) == 0
+        assert (
+            main(
+                [
+                    "monitor",
+                    *WORDS[:-1],
+                    "data.source.path=new.csv",
+                    "monitor.rows=source",
+                    "monitors=[drift]",
+                    "notifiers=[]",
+                ]
+            )
+            == 0
+        )
 
     monitor(0.0)
     assert asked() == []
