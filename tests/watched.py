@@ -69,5 +69,5 @@ def watched(store: Store, name: str = "email", *, days: int = 30, broken: bool =
         store.windows.put(name, version, since, until, 1200 + day, f"run-{day}", record)
         store.alarms.see(name, seen, scope=("drift", "performance"), since=since, until=until)
     if broken:
-        store.decisions.add(name, "update", {"text": "drift/column/sender is a problem: train again on all rows"})
-        store.decisions.add(name, "keep", {"text": "no trigger fires"})
+        store.decisions.add(name, "trigger", {"text": "drift: sender has moved by 0.4"})
+        store.decisions.add(name, "keep", {"text": "shop/2 stays, shop/3 did not pass"})

@@ -24,8 +24,8 @@ CHAMPION = "champion"
 SEVERITIES = ("problem", "warning", "info")
 LIVE = ("open", "acknowledged")
 LETTERS = {"D": "deployed (a version was promoted)", "R": "rolled back", "A": "alarm first seen", "T": "trained again"}
-TRAINED = ("update", "retrain", "train", "challenge")
-"""Kinds of decisions that are trainings; promotions and roll-backs are marked from the log of aliases."""
+TRAINED = "trigger"
+"""The kind of decisions that begin a training; promotions and roll-backs are marked from the log of aliases."""
 WINDOWS, PICTURES, ALARM_LANES, ROWS = 500, 12, 10, 100
 LOG = "log"
 """The source of what a server has logged; the health of what serves is that of its windows and alarms alone."""
@@ -118,7 +118,7 @@ def events_of(
         if alarm["status"] == "over" and over:
             found.append(Event(_moment(over), "", f"over: {alarm['key']}"))
     for decision in decisions:
-        letter = "T" if decision["kind"] in TRAINED else ""
+        letter = "T" if decision["kind"] == TRAINED else ""
         text = f"{decision['kind'].replace('_', ' ')}: {decision['record'].get('text') or ''}".rstrip(": ")
         found.append(Event(decision["when"], letter, text))
     return sorted(found, key=lambda event: event.when, reverse=True)

@@ -59,7 +59,7 @@ def test_a_page_says_health_alarms_figures_and_events(store, tmp_path):
         "distance 0.312, limit 0.1, rows 1234",
         "seen in 4 windows",
         "rollback, champion: email/2 → email/1 (no)",
-        "update: drift/column/sender is a problem",
+        "trigger: drift: sender has moved by 0.4",
         "roc_auc (performance)",
         "40 % of the labels of this window have not come yet.",
         "Nobody has looked since: that window ended 12 days ago.",

@@ -101,7 +101,7 @@ def test_models_monitors_decisions_and_runs_are_shown(root: Path, tmp_path: Path
         monitor = page.page("/models/made/monitor")
         assert "1 problem and 1 warning open" in monitor
         assert monitor.count("<svg") == 6
-        assert "train again on all rows" in page.page("/models/made/decisions")
+        assert "sender has moved by 0.4" in page.page("/models/made/decisions")
         run = re.search(r'href="(/runs/[^"]+)"', model)
         assert run
         shown = page.page(run[1])

@@ -46,7 +46,7 @@ def test_the_newest_window_and_the_live_alarms_are_exported(store):
     alarms = {key: value for key, value in found.items() if key.startswith("mlframe_alarms") and value}
     assert len(alarms) == 2
     assert sum(value for key, value in alarms.items() if "acknowledged" in key) == 1
-    assert found['mlframe_decision_seconds{kind="update"}'] > 1.7e9
+    assert found['mlframe_decision_seconds{kind="trigger"}'] > 1.7e9
     assert {key.partition("{")[0] for key in found} == set(HELP)
 
 
