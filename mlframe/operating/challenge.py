@@ -13,12 +13,13 @@ from typing import Any
 
 from mlframe.errors import MlframeError, MovedError, StepError, UnknownNameError
 from mlframe.operating.child import Outcome, memory_of, run_child, still_runs, tail_of
-from mlframe.operating.policy import Policy
-from mlframe.operating.rows import ARRIVED, Stock, cut, gather, write
+from mlframe.operating.policy import DataWindow, Policy
+from mlframe.operating.rows import ARRIVED, Stock, cut, gather, told_apart, unlearned, write
 from mlframe.operating.state import State
 from mlframe.operating.triggers import Fired
 from mlframe.runner.limits import parse_duration, parse_size
 from mlframe.steps.finish import finishes
+from mlframe.steps.learned import learned_rows
 from mlframe.store.bundle import read_manifest
 
 __all__ = ["PHASES", "Challenge", "child_words", "new_rows", "training_words"]
@@ -101,7 +102,10 @@ class Challenge:
         """Write the rows of the update as a file of their own, so that a second try learns from the same ones."""
         stock: Stock = gather(self.context)
         new = new_rows(stock.labels, self.store, update["champion"], record)
-        frame, test = cut(stock, self.policy.window, new, self.node["test"], self.node["test_rows"])
+        window, seen = self.policy.window, stock.labels
+        if self.policy.how == "warm" and window.kind == "since_last" and update["champion"]:
+            stock, window = self._not_learned(stock, window, update["champion"])
+        frame, test = cut(stock, window, new, self.node["test"], self.node["test_rows"])
         path = self.folder / f"{update['id']}.parquet"
         write(frame, path)
         self.context.say(
@@ -112,9 +116,23 @@ class Challenge:
             "rows": frame.height,
             "test": test,
             "time": stock.time,
-            "seen": stock.labels,
+            "seen": seen,
             "new": new,
         }
+
+    def _not_learned(self, stock: Stock, window: DataWindow, champion: str) -> tuple[Stock, DataWindow]:
+        """Return the labelled rows that the champion has not learned, whenever they came: late labels, too.
+
+        Where that cannot be told, those that came since the last update.
+        """
+        manifest = read_manifest(self.store.open_bundle(champion), verify=False)
+        columns = told_apart(self.context.config["data"]["columns"] or {}, [c["name"] for c in manifest["inputs"]])
+        learned = learned_rows(self.store, champion, columns)
+        if learned is None:
+            return stock, window
+        return unlearned(
+            stock, columns, learned, manifest["learning"]["target"], manifest["learning"]["classes"]
+        ), DataWindow()
 
     def _train(self, update: Mapping[str, Any]) -> dict[str, Any]:
         """Train the challenger in a process of its own; one that a killed `operate` has left behind is waited for.
@@ -368,7 +386,7 @@ def new_rows(labels: int, store: Any, champion: str | None, record: Mapping[str,
     if champion is not None:
         version = store.version(champion)
         updated = record.get("updated")
-        if seen is None or updated is None or str(version["created"]) > updated:
+        if seen is None or updated is None or _moment(version["created"]) > _moment(updated):
             seen = read_manifest(store.open_bundle(champion), verify=False)["data"]["rows"]
     return max(0, labels - int(seen or 0))
 
@@ -398,6 +416,10 @@ def _failed(ended: Outcome, log: Path, task: str) -> _Failed:
 
 def _quoted(path: str) -> str:
     return "'" + path.replace("'", "\\'") + "'"
+
+
+def _moment(told: Any) -> datetime:
+    return datetime.fromisoformat(str(told))
 
 
 def _now() -> str:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlframe.errors import ConfigError, DataError
 from mlframe.operating.policy import DataWindow
+from mlframe.steps.learned import ARRIVED, label_digests, not_learned
 from mlframe.store.predictions import scan_feedback, scan_predictions
 from mlframe.table import to_polars
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ARRIVED", "Stock", "cut", "gather", "write"]
+__all__ = ["ARRIVED", "Stock", "cut", "gather", "unlearned", "write"]
 
-ARRIVED = "arrived"
-"""Name of the column that numbers the rows of data that has no time."""
 LEAST = 60
 """With fewer labelled rows nothing is compared."""
+OF_CLASS = 10
+"""Rows of each class that an update has at least, where there are so many."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,37 @@ def told(
         hint = "look at it with 'mlframe predictions NAME --export log.parquet'"
         raise DataError(f"A logged row does not fit the data: {error}", where=f"column {column}", hint=hint) from error
     return pl.DataFrame(values)
+
+
+def told_apart(columns: Mapping[str, Any], inputs: Sequence[str]) -> list[str]:
+    """Return the columns that tell labelled rows apart: `mlframe.steps.learned.label_columns`, of a config."""
+    more = (_role(columns, role) for role in ("time", "target"))
+    return [*inputs, *(name for name in more if name is not None)]
+
+
+def unlearned(stock: Stock, columns: Sequence[str], learned: Any, target: str, classes: Sequence[str]) -> Stock:
+    """Return the rows that a model has not learned yet, late labels too.
+
+    Of rows that are equal in everything some of which are news, all are kept: whoever learns on knows how many it has learned.
+    Where news lacks a class, the newest known rows of it are added, so that a training knows the class; nobody learns them again.
+
+    Args:
+        stock: all rows.
+        columns: those that tell rows apart.
+        learned: digests of what it has learned.
+        target: name of the target.
+        classes: the classes that it knows; none for values.
+    """
+    import polars as pl
+
+    digests = label_digests(stock.frame, columns)
+    digest = pl.Series("digest", digests)
+    keep = digest.is_in(digest.filter(pl.Series(not_learned(digests, learned))).unique().implode())
+    for name in classes if target in stock.frame.columns else ():
+        mine = stock.frame[target].cast(pl.String) == name
+        if (mine & keep).sum() < OF_CLASS:
+            keep = keep.scatter((mine & ~keep).arg_true().tail(OF_CLASS), True)
+    return replace(stock, frame=stock.frame.filter(keep))
 
 
 def cut(stock: Stock, window: DataWindow, new: int, share: float, least: int) -> tuple[pl.DataFrame, int]:

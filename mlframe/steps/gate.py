@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mlframe.contracts import Figure, Interval, Judged, Predictions, Step
 from mlframe.errors import MlframeError, UnknownNameError
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.steps.evaluate import first_of_each
+from mlframe.steps.learned import digested_by, label_columns, label_digests, learned_rows
 from mlframe.steps.records import declared_figures, figures_by_part
 from mlframe.steps.register import TRAINED_ROWS, row_digests
 from mlframe.steps.split import unpack
@@ -178,16 +178,9 @@ def champion_check(
     missing = [column for column in champion.inputs if column not in held.frame.columns]
     if missing:
         return unable(f"the data no longer has its columns {', '.join(missing)}")
-    with (folder / "environment.json").open(encoding="utf-8") as file:
-        then = (json.load(file).get("packages") or {}).get("polars")
-    if then != pl.__version__:  # polars promises equal row digests within one version only
-        return unable(f"the rows that it learned from were digested by polars {then}, this is {pl.__version__}")
-    # Bundles of older versions of mlframe hold the file themselves.
-    trained = context.store.beside(reference).get(TRAINED_ROWS, folder / TRAINED_ROWS)
-    if not trained.exists():
-        return unable("which rows it learned from is not known here")
-    seen = np.load(trained, allow_pickle=False)
-    fresh = ~np.isin(row_digests(held.frame, champion.inputs), seen)
+    fresh = new_to(context, reference, folder, champion.inputs, held)
+    if isinstance(fresh, str):
+        return unable(fresh)
     if fresh.sum() < LEAST_ROWS:
         return unable(f"only {int(fresh.sum())} holdout rows are new to it, fewer than {LEAST_ROWS}")
     positions = np.flatnonzero(fresh)
@@ -211,6 +204,27 @@ def champion_check(
     if margin is not None:
         evidence += f"; wanted better by more than {float(margin):g} beyond doubt"
     return {**base, "passed": bool(passed), "value": challenger, "wanted": incumbent, "evidence": evidence}
+
+
+def new_to(context: Any, reference: str, folder: Path, inputs: list[str], held: Table) -> Any:
+    """Tell which rows are new to a version, shape (rows,), or why that cannot be told.
+
+    Where rows have a time, one is known that was learned with this time and label: who comes again is another row. Without, rows
+    whose features it has learned are known, whatever their label.
+    """
+    columns = label_columns(held, inputs)
+    if held.one("time") in columns:
+        learned = learned_rows(context.store, reference, columns)
+        if learned is not None:
+            return ~np.isin(label_digests(held.frame, columns), learned)
+    then = digested_by(folder)
+    if then != pl.__version__:  # polars promises equal row digests within one version only
+        return f"the rows that it learned from were digested by polars {then}, this is {pl.__version__}"
+    # Bundles of older versions of mlframe hold the file themselves.
+    trained = context.store.beside(reference).get(TRAINED_ROWS, folder / TRAINED_ROWS)
+    if not trained.exists():
+        return "which rows it learned from is not known here"
+    return ~np.isin(row_digests(held.frame, inputs), np.load(trained, allow_pickle=False))
 
 
 def compare(

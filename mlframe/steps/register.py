@@ -19,6 +19,7 @@ from mlframe.operating.standard import standard_tests
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.pipeline.scorer import prove, told
 from mlframe.steps.baseline import SAMPLE, write_baseline, write_sample
+from mlframe.steps.learned import LEARNED_ROWS, label_columns, label_digests, learned_rows, not_learned, write_learned
 from mlframe.steps.records import figures_by_part
 from mlframe.steps.split import unpack
 from mlframe.table import Table
@@ -56,9 +57,13 @@ class Register(Step):
         facts = {"passed": verdict["passed"], "metric": inputs["scores"]["metric"], "data": context.keys["rows"]}
         with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
             bundle, trained, sample = Path(folder, "bundle"), Path(folder, TRAINED_ROWS), Path(folder, SAMPLE)
+            learned = Path(folder, LEARNED_ROWS)
             bundle.mkdir()
             write_bundle(bundle, context, figures, **inputs)
             write_trained_rows(trained, known_rows(context), **inputs)
+            beside = {TRAINED_ROWS: trained, SAMPLE: sample}
+            if write_learned_rows(learned, context, **inputs):
+                beside[LEARNED_ROWS] = learned
             development = inputs["labelled"].take(unpack(inputs["split"]).development)
             write_sample(sample, development, inputs["pipeline"].columns, int(context.config["seed"]))
             version = context.store.register(
@@ -67,7 +72,7 @@ class Register(Step):
                 run_id=context.run.id,
                 figures=figures,
                 facts=facts,
-                beside={TRAINED_ROWS: trained, SAMPLE: sample},
+                beside=beside,
             )
         context.summary["version"] = version
         context.say(f"fast path: {context.summary['fast']}")
@@ -140,6 +145,26 @@ def write_trained_rows(path: Path, known: Any = None, **inputs: Any) -> None:
     rows = table.frame[unpack(inputs["split"]).development]
     digests = row_digests(rows, inputs["pipeline"].inputs)
     np.save(path, digests if known is None else np.union1d(known, digests), allow_pickle=False)
+
+
+def write_learned_rows(path: Path, context: Any, **inputs: Any) -> bool:
+    """Write a digest of each label that was learned, by which a model that learns on tells what is news.
+
+    Returns:
+        False where the model learned on from one of which that is not known: then it is not of this one either.
+    """
+    table: Table = inputs["labelled"]
+    rows = table.frame[unpack(inputs["split"]).development]
+    columns = label_columns(table, inputs["pipeline"].inputs)
+    digests = label_digests(rows, columns)
+    warm = context.config["fit"]["warm"]
+    if warm:
+        known = learned_rows(context.store, warm, columns)
+        if known is None:
+            return False
+        digests = np.concatenate([known, digests[not_learned(digests, known)]])
+    write_learned(path, digests, columns)
+    return True
 
 
 def write_bundle(folder: Path, context: Any, figures: Mapping[str, Any], **inputs: Any) -> None:

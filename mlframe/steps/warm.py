@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from mlframe.errors import ConfigError, DataError
 from mlframe.pipeline import Learning, Pipeline
 from mlframe.pipeline.tree import Member
 from mlframe.steps.candidate import columns_of
+from mlframe.steps.learned import digested_by, label_columns, label_digests, learned_rows, not_learned
 from mlframe.steps.register import TRAINED_ROWS, row_digests
 from mlframe.steps.split import unpack
 from mlframe.table import Table
@@ -24,6 +26,7 @@ LEAST_ROUNDS = 5
 def warm_pipeline(context: Any, **inputs: Any) -> Pipeline:
     """Return the pipeline of `fit.warm` after it has learned the development rows that are new to it.
 
+    They are given in order of time where a column tells it, so a model that learns row by row meets them as they came.
     A boosted model adds rounds in proportion to the rows: half as many new rows as it has learned, half its rounds.
 
     Raises:
@@ -50,11 +53,19 @@ def warm_pipeline(context: Any, **inputs: Any) -> Pipeline:
         raise _cannot(reference, f"model={model} cannot as it is set up", "set update.how=scratch")
     table: Table = inputs["labelled"]
     rows = unpack(inputs["split"]).development
-    known = context.store.beside(reference).get(TRAINED_ROWS, folder / TRAINED_ROWS)
-    if not known.exists():
-        raise _cannot(reference, "which rows it learned from is not known here", "train a model anew")
-    seen = np.load(known, allow_pickle=False)
-    rows = rows[~np.isin(row_digests(table.frame[rows], before.inputs), seen)]
+    time = table.one("time")
+    if time is not None:
+        rows = rows[table.frame[time][rows].arg_sort().to_numpy()]
+    columns = label_columns(table, before.inputs)
+    seen = learned_rows(context.store, reference, columns)
+    if seen is not None:
+        rows = rows[not_learned(label_digests(table.frame[rows], columns), seen)]
+    else:  # of an earlier mlframe, or of other columns: rows with known features are left out, whatever their label
+        known = context.store.beside(reference).get(TRAINED_ROWS, folder / TRAINED_ROWS)
+        if not known.exists() or digested_by(folder) != pl.__version__:
+            raise _cannot(reference, "which rows it learned from is not known here", "train a model anew")
+        seen = np.load(known, allow_pickle=False)
+        rows = rows[~np.isin(row_digests(table.frame[rows], before.inputs), seen)]
     if not len(rows):
         hint = "wait for more rows, or train on other data"
         raise DataError(f"No development row is new to {reference}", where="fit.warm", hint=hint)

@@ -24,6 +24,7 @@ from mlframe.testing.plugin import CliResult
 Shop = Callable[..., CliResult]
 SKOPS = "bundle/pipeline/estimator_0.skops"
 OTHER = "store.root=other"
+BESIDE = ["learned_rows.npz", "sample.arrow", "trained_rows.npy"]
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_a_version_comes_through_with_its_figures_and_origin(shop: Shop, parcel:
         assert ours["facts"] == theirs["facts"]
         assert origin["reference"] == "shop/2"
         assert origin["from"].endswith(".mlframe/mlframe.db")
-        assert list(here.beside("shop/2")) == list(there.beside("shop/1")) == ["sample.arrow", "trained_rows.npy"]
+        assert list(here.beside("shop/2")) == list(there.beside("shop/1")) == BESIDE
     shown = shop("show", "shop/1", OTHER)
     assert shown.code == 0, shown.err
     assert "(not in this store)" in shown.out
