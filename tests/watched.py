@@ -17,7 +17,9 @@ FIGURES: dict[str, dict[str, Any]] = {
     "drift_share": {"monitor": "drift", "unit": "1", "better": "lower"},
     "missing_share": {"monitor": "quality", "unit": "1", "better": "lower"},
     "roc_auc": {"monitor": "performance", "unit": "1", "better": "higher"},
+    "labelled_rows": {"monitor": "performance", "unit": "rows", "better": "higher"},
     "latency_p95_ms": {"monitor": "service", "unit": "ms", "better": "lower"},
+    "cost_per_1000": {"monitor": "service", "unit": "EUR", "better": "lower"},
     "value_per_1000": {"monitor": "business", "unit": "EUR", "better": "higher"},
 }
 
@@ -34,7 +36,9 @@ def watched(store: Store, name: str = "email", *, days: int = 30, broken: bool =
             "drift_share": (0.31 if bad else 0.02) + rng.uniform(0, 0.02),
             "missing_share": 0.01 + rng.uniform(0, 0.004),
             "roc_auc": auc,
+            "labelled_rows": 1100.0 + day,
             "latency_p95_ms": 1.8 + rng.normal(0, 0.1),
+            "cost_per_1000": 0.8,
             "value_per_1000": (310 if bad else 905) + rng.normal(0, 25),
         }
         figures: dict[str, Any] = {key: {"value": value, "low": None, "high": None} for key, value in values.items()}

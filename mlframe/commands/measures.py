@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="name of the model, such as email")
     parser.add_argument("--html", metavar="FILE", help="write the measures as a page, too")
     parser.add_argument(
-        "--price-per-hour", type=float, metavar="PRICE", help="what an hour of the machine costs, in goal.currency"
+        "--price-per-hour",
+        type=float,
+        metavar="PRICE",
+        help="what an hour of the machine costs, in goal.currency; else resources.price_per_hour of the model's run",
     )
 
 
@@ -41,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     with arguments.door.open_store() as store:
         life = read(store, arguments.name)
+    if price is None:
+        price = ((life.run.get("config") or {}).get("resources") or {}).get("price_per_hour")
     groups = {
         "quality": quality(life),
         "latency, throughput, size": speed(life),
@@ -179,7 +184,7 @@ def cost(life: Life, price: float | None) -> Group:
     scored = sum(((run.get("summary") or {}).get("scored") or {}).get("rows") or 0 for run in used)
     seconds = _seconds(life.runs)
     worth = ((life.run.get("summary") or {}).get("gate") or {}).get("value") or {}
-    asked = f"{NOT_STATED}: give --price-per-hour"
+    asked = f"{NOT_STATED}: give --price-per-hour, or set resources.price_per_hour"
     rows: list[Sequence[Any]] = [
         ("finished runs of predict", len(used)),
         ("rows scored by them", scored),

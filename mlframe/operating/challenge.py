@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from mlframe.config.price import priced
 from mlframe.errors import MlframeError, MovedError, StepError, UnknownNameError
 from mlframe.operating.child import Outcome, memory_of, run_child, still_runs, tail_of
 from mlframe.operating.policy import DataWindow, Policy
@@ -263,8 +264,9 @@ class Challenge:
         evidence = {key: value for key, value in decision.items() if key not in ("kind", "text")}
         evidence |= {key: update[key] for key in ("rows", "new", "test", "tuned") if key in update}
         seconds = (datetime.now(UTC) - datetime.fromisoformat(update["began"])).total_seconds()
+        spent = priced(self.context.config, seconds)
         made = self.state.decide(
-            kind, update["id"], decision["text"], update=update["id"], fired=fired, seconds=seconds, **evidence
+            kind, update["id"], decision["text"], update=update["id"], fired=fired, seconds=seconds, **spent, **evidence
         )
         self.state.set(**fields)
         self.state.alarm("update/failed")

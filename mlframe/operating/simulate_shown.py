@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mlframe.charts.plots import Series, bars, lines
+from mlframe.config.price import priced
 from mlframe.contracts import Chart
 from mlframe.operating.simulate import DAY, Outcome, Stream
 from mlframe.operating.windows import moment_of
@@ -59,7 +60,7 @@ def record_of(context: Any, stream: Stream, outcomes: Sequence[Outcome], price: 
     strategies = []
     for one in outcomes:
         figures = one.figures(stream)
-        cost = None if price is None else one.seconds / 3600 * price
+        cost = priced(context.config, one.seconds).get("cost")
         reasons: dict[str, int] = {}
         for training in one.trainings[1:]:
             for why in training["why"]:

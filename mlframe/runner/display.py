@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlframe.config.price import price_text
+
 __all__ = ["Display", "summary_table"]
 
 
@@ -123,7 +125,9 @@ def summary_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     if summary.get("promote"):
         rows.append(("to promote it", summary["promote"]))
     if "seconds" in summary:
-        rows.append(("took", f"{summary['seconds']:.1f} s, peak memory {summary['peak_memory'] / (1 << 20):,.0f} MB"))
+        took = [f"{summary['seconds']:.1f} s", price_text(summary)]
+        took.append(f"peak memory {summary['peak_memory'] / (1 << 20):,.0f} MB")
+        rows.append(("took", ", ".join(filter(None, took))))
     return rows
 
 

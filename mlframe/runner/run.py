@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from mlframe.config.price import priced
 from mlframe.config.schema import pick
 from mlframe.contracts import RunInfo, Step, Tracker
 from mlframe.errors import MlframeError, Pruned, StepError
@@ -143,6 +144,7 @@ class Runner:
         finally:
             context.summary["seconds"] = time.perf_counter() - began
             context.summary["peak_memory"] = peak_memory()
+            context.summary.update(priced(context.config, context.summary["seconds"]))
             self.store.finish_run(run_id, status, context.summary)
             self._after_run(info, status, context.summary)
         return info, context.summary

@@ -42,7 +42,7 @@ LEVELS = {"ok": 0, "warning": 1, "problem": 2}
 
 HELP = {
     "mlframe_monitor_up": ("gauge", "Whether the store could be asked for what monitors saw: 1 or 0."),
-    "mlframe_monitor_figure": ("gauge", "A monitor's figure in the newest window, by version."),
+    "mlframe_monitor_figure": ("gauge", "A monitor's figure in the newest window that has it, by version."),
     "mlframe_monitor_figure_reference": ("gauge", "The figure when the version was made, where it is known."),
     "mlframe_monitor_health": ("gauge", "The newest window of a version: 0 ok, 1 warning, 2 problem."),
     "mlframe_monitor_rows": ("gauge", "Predictions in the newest window of a version."),
@@ -123,6 +123,9 @@ class Watched:
         windows = self._store.windows.many(self._name, limit=NEWEST)
         last = max((window["until"] for window in windows), default=None)
         newest = {window["version"]: window for window in windows if window["until"] == last}
+        for window in reversed(windows):
+            if window["version"] in newest:
+                _fill(newest[window["version"]]["record"], window["record"])
         alarms = self._store.alarms.many(self._name, status=LIVE, limit=ALARMS)
         decisions: dict[str, datetime] = {}
         for decision in self._store.decisions.many(self._name, limit=DECISIONS):
@@ -181,6 +184,15 @@ def text(look: Look) -> bytes:
     for kind, when in sorted(look.decisions.items()):
         values["mlframe_decision_seconds"].append(((("kind", kind),), when.timestamp()))
     return "".join(_written(values)).encode()
+
+
+def _fill(record: dict[str, Any], earlier: Mapping[str, Any]) -> None:
+    """Add the figures of an earlier window that a newer one has no value of, such as those whose labels are late."""
+    figures, declared = record.setdefault("figures", {}), record.setdefault("declared", {})
+    for figure, entry in (earlier.get("figures") or {}).items():
+        if (figures.get(figure) or {}).get("value") is None:
+            figures[figure] = entry
+            declared[figure] = (earlier.get("declared") or {}).get(figure)
 
 
 def _monitor_of(record: Mapping[str, Any], figure: str) -> str:

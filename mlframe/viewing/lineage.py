@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlframe.charts.document import Code, Document, Fold, Form, Heading, Section, Table
+from mlframe.charts.page import Link
 from mlframe.contracts import Interval
-from mlframe.viewing.pages import PLACES, moves_of, run_link, version_link, when
+from mlframe.viewing.pages import PLACES, moves_of, place, run_link, version_link, when
 
 if TYPE_CHECKING:
     from mlframe.store import Store
@@ -40,7 +41,7 @@ class Lineage:
             yield {
                 "status": run["status"],
                 "task": run["task"],
-                "model": run["name"],
+                "model": Link(run["name"], place("models", run["name"])) if run["name"] else None,
                 "version": self._made(summary),
                 "started": when(run["started"]),
                 "finished": when(run["finished"]),
@@ -90,6 +91,7 @@ class Lineage:
 
         def told() -> Iterable[Any]:
             yield {
+                "model": Link(name, place("models", name)),
                 "aliases": ", ".join(version["aliases"]) or "none",
                 "registered": when(version["created"]),
                 "run": run_link(version["run_id"]),

@@ -102,7 +102,7 @@ class Pages:
             yield from moves_of(browsing.moves(name, PAGE + 1))
             runs = browsing.runs(PAGE, name=name, tasks=DEPLOYING)
             if runs:
-                yield Fold(f"Deployments ({len(runs)} newest)", [*self._runs(runs)])
+                yield Fold(f"Deployments ({f'{PAGE} newest' if len(runs) == PAGE else len(runs)})", [*self._runs(runs)])
 
         def registered() -> Iterable[Any]:
             rows = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from page_reader import Reader, read
-from watched import DAY, START, watched
+from watched import DAY, FIGURES, START, watched
 
 from mlframe.charts import monitoring
 from mlframe.charts.page import is_drawing
@@ -98,7 +98,7 @@ def test_pictures_and_tables_of_the_newest_window_are_shown(store, tmp_path):
 def test_every_event_is_marked_in_every_picture_with_its_letter(store):
     page = monitoring.document("email", **held(store, days=24), now=NOW).html().text
     pictures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(pictures) == 6
+    assert len(pictures) == 1 + len(FIGURES)
     for svg in pictures:
         assert is_drawing(svg)
         letters = re.findall(r'font-weight="600" >([A-Z])</text>', svg)

@@ -116,6 +116,43 @@ def test_volume_is_compared_with_earlier_windows(reference, before, alarms):
     assert "quality/volume" not in keys(few), "four windows are no history"
 
 
+@pytest.mark.parametrize(
+    ("usual", "windows", "silent", "alarm"),
+    [
+        (60.0, 6, 0.5, True),
+        (60.0, 6, 0.0, False),  # callers that go on
+        (60.0, 4, 0.5, False),  # no history yet
+        (1e9, 6, 0.5, False),  # silences that are usual
+    ],
+)
+def test_a_silence_is_compared_with_earlier_ones(reference, usual, windows, silent, alarm):
+    window = make_window()
+    window = replace(window, now=window.until + timedelta(days=1))
+    last = window.until - silent * (window.until - window.since) - timedelta(seconds=1)
+    stopped = changed(window, pl.col("time").clip(upper_bound=last))
+    before = [{**row, "state": {"gap": usual}} for row in earlier(window, windows, window.rows)]
+    found = observe(reference, replace(stopped, before=before))
+    assert ("quality/freshness" in keys(found)) == alarm
+    assert found.figures["silence_s"].value >= silent * (window.until - window.since).total_seconds()
+    if alarm:
+        evidence = next(one for one in found.alarms if one.key == "quality/freshness").evidence
+        assert evidence["longest_before_s"] == usual
+
+
+@pytest.mark.parametrize(("seconds", "alarm"), [(3600, True), (5, False), (-5, False)])
+def test_times_after_now_are_a_clock_that_is_ahead(reference, seconds, alarm):
+    window = make_window()
+    found = observe(reference, replace(window, now=last_of(window) - timedelta(seconds=seconds)))
+    assert ("quality/clock" in keys(found)) == alarm
+    if alarm:
+        (clock,) = (one for one in found.alarms if one.key == "quality/clock")
+        assert 1 <= clock.evidence["count"] <= clock.evidence["rows"] == window.rows
+
+
+def last_of(window):
+    return window.predictions.select(pl.col("time").max()).collect().item()
+
+
 def test_rows_that_repeat_themselves(reference):
     window = make_window()
     inputs = [column["logged"] if "logged" in column else column["name"] for column in reference.inputs]

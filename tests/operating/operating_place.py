@@ -121,17 +121,26 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
 
 
 def log_rows(
-    store: Store, version: str, rows: int, *, right: float, since: datetime, seed: int = 0, role: str = "champion"
+    store: Store,
+    version: str,
+    rows: int,
+    *,
+    right: float,
+    since: datetime,
+    seed: int = 0,
+    role: str = "champion",
+    model: bool = False,
 ) -> None:
-    """Log predictions of a version, a share of them right, and tell their truth."""
+    """Log predictions of a version, a share of them right, and tell their truth; with `model` it follows from `a`."""
     random = np.random.default_rng(seed)
-    truth = np.where(random.random(rows) < 0.5, "yes", "no")
+    a = random.normal(size=rows)
+    truth = np.where((a if model else random.normal(size=rows)) > 0, "yes", "no")
     correct = random.random(rows) < right
     said = np.where(correct, truth, np.where(truth == "yes", "no", "yes"))
     sure = random.uniform(0.6, 0.9, rows)
     p_yes = np.where(said == "yes", sure, 1 - sure)
     times = [since + timedelta(milliseconds=i) for i in range(rows)]
-    ids = [f"{version}-{i}".replace("/", "-") for i in range(rows)]
+    ids = [f"{version}-{seed}-{i}".replace("/", "-") for i in range(rows)]
     moment = pl.Datetime("us", "UTC")
     number = pl.Series([0] * rows, dtype=pl.UInt32)
     predictions = pl.DataFrame(
@@ -143,7 +152,7 @@ def log_rows(
             "role": [role] * rows,
             "caller": ["test"] * rows,
             "latency_ms": pl.Series(random.uniform(1, 2, rows), dtype=pl.Float32),
-            "a": random.normal(size=rows),
+            "a": a,
             "b": random.normal(size=rows),
             "y_pred": said,
             "p_no": 1 - p_yes,

@@ -367,7 +367,8 @@ def test_latency_above_the_goals_target(place):
 def test_what_a_thousand_predictions_cost(place):
     place.predict(day(4), 100)
     place.predict(day(3), 100)
-    place.monitor("resources.price_per_hour=0.5", "goal.currency=EUR")
+    told = place.monitor("resources.price_per_hour=0.5", "goal.currency=EUR").out
+    assert re.search(r"took +[\d.]+ s, 0\.\d{4} EUR, peak memory", told)
     newest = place.windows()[-1]["record"]
     assert newest["figures"]["cost_per_1000"]["value"] == pytest.approx(0.5 * 24 / 100 * 1000)
     assert newest["declared"]["cost_per_1000"]["unit"] == "EUR"

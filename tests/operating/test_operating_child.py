@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from mlframe.operating.child import run_child, still_runs
 
 STARTER = """
@@ -50,3 +52,21 @@ def test_a_child_whose_starter_was_killed_at_once_is_seen_and_waited_for(tmp_pat
     assert ended.code == 0
     assert beats, "whoever waits says that it is there"
     assert (tmp_path / "went").exists(), "the one that was left behind came to its end first"
+
+
+GREEDY = "held = bytearray({size} << 20)\nimport time\ntime.sleep({seconds})"
+
+
+def test_a_child_that_holds_too_much_memory_is_ended_and_one_that_holds_less_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the working directory comes first on a module's path
+    limit = 100 << 20
+    greedy = stand_in(tmp_path / "greedy", GREEDY.format(size=300, seconds=60))
+    ended = run_child([], tmp_path / "one.log", memory=limit, environment=greedy)
+    assert ended.code == -signal.SIGKILL
+    assert ended.limit == "it held more memory than 100 MB (update.memory)"
+    assert not still_runs(tmp_path / "one.log")
+    modest = stand_in(tmp_path / "modest", GREEDY.format(size=10, seconds=1))
+    ended = run_child([], tmp_path / "two.log", memory=limit, environment=modest)
+    assert (ended.code, ended.limit) == (0, None)

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from operating_place import NAME, QUICK, WORDS, Place, end, log_rows
+from operating_place import NAME, QUICK, WORDS, Place, end, log_rows, table
 
 NEW = ("update.triggers={new_data: {rows: 100}}",)
 ONCE = ("operate", *WORDS, *QUICK, "update.once=true")
@@ -92,6 +92,42 @@ def test_trainings_that_fail_wait_longer_each_time_raise_an_alarm_and_leave_the_
     with place.store() as store:
         assert store.alarms.many(NAME, status=["open"]) == []
         assert store.decisions.many(NAME)[0]["record"]["fired"][0]["trigger"] == "new_data"
+
+
+@pytest.mark.slow
+def test_a_training_over_its_memory_is_told_waits_and_leaves_the_champion(place: Place) -> None:
+    greedy = (*ONCE, "model=linear", *NEW, "update.memory=60MB", "update.backoff=1h")
+    place.cli(*greedy)
+    assert place.decisions() == ["trigger", "fail"]
+    with place.store() as store:
+        last = store.decisions.many(NAME, kinds=["fail"])[0]
+        (alarm,) = store.alarms.many(NAME, status=["open"])
+        assert store.holder(NAME) == f"{NAME}/1"
+    assert "it held more memory than 60 MB (update.memory)" in last["record"]["text"]
+    assert datetime.fromisoformat(last["record"]["until"]) - last["when"] > timedelta(minutes=20)
+    assert (alarm["key"], alarm["severity"]) == ("update/failed", "warning")
+    place.cli(*greedy)  # its time has not come: nothing is tried
+    assert place.decisions() == ["trigger", "fail"]
+
+
+@pytest.mark.slow
+def test_logged_rows_whose_truth_was_told_are_learned_from(place: Place) -> None:
+    table(400).write_csv(place.folder / "rows.csv")  # nothing is new in the data
+    words = ("model=linear", "update.rows=feedback", "update.triggers={labels: {count: 150}}", "goal.currency=EUR")
+    words += ("resources.price_per_hour=36",)
+    with place.store() as store:
+        log_rows(store, f"{NAME}/1", 149, right=0.5, since=datetime.now(UTC), model=True)
+    place.cli(*ONCE, *words)
+    assert place.decisions() == [], "one label too few"
+    with place.store() as store:
+        log_rows(store, f"{NAME}/1", 51, right=0.5, since=datetime.now(UTC), seed=1, model=True)
+    place.cli(*ONCE, *words)
+    assert place.decisions() == ["trigger", "promote"]
+    with place.store() as store:
+        record = store.decisions.many(NAME, kinds=["promote"])[0]["record"]
+    assert (record["rows"], record["new"]) == (600, 200)
+    assert record["cost"] == pytest.approx(record["seconds"] / 100)
+    assert record["currency"] == "EUR"
 
 
 @pytest.mark.slow

@@ -50,6 +50,18 @@ def test_the_newest_window_and_the_live_alarms_are_exported(store):
     assert {key.partition("{")[0] for key in found} == set(HELP)
 
 
+def test_a_figure_whose_labels_are_late_is_that_of_the_newest_window_that_has_it(store):
+    watched(store, "made", days=5, broken=False)
+    newest = store.windows.many("made")[-1]
+    late = {**newest["record"], "figures": {"missing_share": {"value": 0.5}, "roc_auc": {"value": None}}}
+    store.windows.put("made", "made/1", newest["until"], newest["until"] + DAY, 7, "run", late)
+    found = lines(text(Watched(store, "made").look()))
+    head = 'mlframe_monitor_figure{version="made/1",monitor='
+    assert found[head + '"performance",figure="roc_auc"}'] == newest["record"]["figures"]["roc_auc"]["value"]
+    assert found[head + '"quality",figure="missing_share"}'] == 0.5
+    assert found['mlframe_monitor_rows{version="made/1"}'] == 7
+
+
 def test_nothing_happened_nothing_is_counted(store):
     watched(store, "made", days=3, broken=False)
     found = lines(text(Watched(store, "made").look()))
