@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import dagster as dg  # it reads annotations when it runs: they stay what they a
 
 from mlframe.config.monitor import watched
 from mlframe.door import USER, Door
-from mlframe.errors import ConfigError
+from mlframe.errors import ConfigError, StoreError
 from mlframe.operating.child import end
 from mlframe.operating.schedule import Cron, parse_schedule
 from mlframe.operating.triggers import Drift, Situation
@@ -123,7 +124,8 @@ def _assets(
             try:
                 while process.poll() is None:
                     time.sleep(LOOK_SECONDS)
-                    yield from _done(door, config, group, keys, told)
+                    with suppress(StoreError):  # it is being made, or busy: the next look tells
+                        yield from _done(door, config, group, keys, told)
             finally:
                 end(process)
             yield from _done(door, config, group, keys, told)
