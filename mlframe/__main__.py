@@ -16,6 +16,9 @@ def main() -> None:
     from mlframe.cli import main as door
 
     code = door(sys.argv[1:])
+    # An interrupt inside code that is made from text (the import of a dataclass) is remembered by the interpreter also when it
+    # was handled: unless more such code runs, `python -m` ends by SIGINT, whatever it exits with.
+    exec("")
     gc.freeze()  # the interpreter's last look for garbage costs a third of a second, and frees what the system frees anyway
     sys.exit(code)
 

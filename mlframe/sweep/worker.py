@@ -277,4 +277,5 @@ if __name__ == "__main__":
         main(json.loads(sys.argv[1]))
         gc.freeze()  # as mlframe's own `__main__`
     except KeyboardInterrupt:
+        exec("")  # likewise
         sys.exit(130)

@@ -305,6 +305,16 @@ def test_an_interrupt_closes_everything(project: Bench, number: signal.Signals):
     assert "cached" in again.out
 
 
+def test_an_interrupt_in_code_made_from_text_ends_with_the_code_of_any_other(bench: Bench):
+    """Dataclasses are such code, and the interpreter remembers the interrupt beyond its handling."""
+    bench.write("exec('raise KeyboardInterrupt')\n", "mlframe_project.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "mlframe", "plugins"], cwd=bench.folder, capture_output=True, text=True
+    )
+    assert done.returncode == 130, done.stderr
+    assert "interrupted" in done.stderr
+
+
 # -------------------------------------------------------------------------------------------------------- the store
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import warm
+
 from mlframe.testing.plugin import CliResult
 
 FAST = ("experiment=quick", "model=dummy", "trackers=[]", "reporters=[]", "~task.steps.explore")
@@ -133,7 +135,7 @@ def nothing_kept(bench: Bench, *, runs: int | None = None, files: frozenset[str]
 
 def spawn(
     folder: Path, *argv: str, before: Callable[[], None] | None = None, **variables: str | None
-) -> subprocess.Popen[str]:
+) -> subprocess.Popen[str] | warm.Popen:
     """Start the command line in a process of its own.
 
     Args:
@@ -143,18 +145,15 @@ def spawn(
         **variables: environment variables; None takes one away.
     """
     wanted = {**os.environ, "MLFRAME_HOME": None, "WANDB_MODE": "disabled", **variables}
-    return subprocess.Popen(
-        [sys.executable, "-m", "mlframe", *argv],
-        cwd=folder,
-        preexec_fn=before,
-        env={key: value for key, value in wanted.items() if value is not None},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-m", "mlframe", *argv]
+    how: dict[str, Any] = {"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    how["env"] = {key: value for key, value in wanted.items() if value is not None}
+    if before is None:
+        return warm.Popen(command, **how)
+    return subprocess.Popen(command, preexec_fn=before, **how)
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 60) -> CliResult:
+def finish(process: subprocess.Popen[str] | warm.Popen, seconds: float = 60) -> CliResult:
     """Wait for a process and return what it gave."""
     out, err = process.communicate(timeout=seconds)
     return CliResult(process.returncode, out, err)

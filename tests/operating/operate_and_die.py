@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 from mlframe.operating import challenge, child
@@ -42,9 +40,7 @@ Decisions.add = counted(Decisions.add, "a decision")  # type: ignore[method-assi
 Store.promote = counted(Store.promote, "a promotion")  # type: ignore[method-assign]
 Store.rollback = counted(Store.rollback, "a rollback")  # type: ignore[method-assign]
 challenge.write = counted(challenge.write, "the rows")
-processes = SimpleNamespace(**vars(subprocess))
-processes.Popen = counted(subprocess.Popen, "the start of a training")
-child.subprocess = processes  # type: ignore[assignment]
+child.subprocess.Popen = counted(child.subprocess.Popen, "the start of a training")  # type: ignore[misc]
 
 if __name__ == "__main__":
     from mlframe.cli import main

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import warm
 
 from mlframe.store.store import Store
 
@@ -58,9 +58,7 @@ class Place:
     def cli(self, *words: str, code: int = 0, timeout: float = 300) -> str:
         """Run a command line to its end."""
         command = [sys.executable, "-m", "mlframe", *words]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        done = warm.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout)
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
@@ -73,19 +71,17 @@ class Place:
     def dying(self, task: str, after: int, *words: str) -> tuple[int, str]:
         """Run a task that kills itself after so many things that it has done to the store; return code and what it said."""
         command = [sys.executable, str(HERE / "operate_and_die.py"), str(after), task, *WORDS, *QUICK, *words]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300, check=False
-        )
+        done = warm.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300)
         return done.returncode, done.stdout + done.stderr
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str) -> warm.Popen:
         """Start a task that goes on."""
-        return subprocess.Popen(
+        return warm.Popen(
             [sys.executable, "-u", "-m", "mlframe", *words],
             cwd=self.folder,
             env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=warm.PIPE,
+            stderr=warm.STDOUT,
             text=True,
         )
 
@@ -113,7 +109,7 @@ class Place:
             return dict(store.operations.get(NAME)["record"])
 
 
-def end(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
+def end(process: warm.Popen, number: int = signal.SIGTERM) -> str:
     """End a process in good order and return what it said."""
     process.send_signal(number)
     said, _ = process.communicate(timeout=240)
