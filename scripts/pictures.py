@@ -2,8 +2,9 @@
 
     make pictures
 
-Trains one model with every judge and searches over three models, both on the bundled data set `churn`, and looks at all mail
-of the data set `email` with a model of the earlier part, in a temporary folder. Equal versions and seeds give equal pictures but for measured times.
+Trains one model with every judge and searches over three models, both on the bundled data set `churn`, looks at all mail of the
+data set `email` with a model of the earlier part, and plays examples/continuous_training, in a temporary folder. Equal versions
+and seeds give equal pictures but for measured times.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ SWEEP = ("-m", "data=churn", "model=lgbm,forest,linear", "sweep=bayes", "sweep.t
 WATCHED = "email"
 WATCH = ("monitor", "data=email", "monitor.rows=source", "monitor.window=28d", "trackers=[]")
 OF_WATCH = {"overview": "monitor_overview", "figure_drift_auc": "monitor_figure"}
+EXAMPLE = PLACE.parents[1] / "examples" / "continuous_training"
+LOOK = ("monitor", "data=email", "monitor.window=100", "monitors=[drift,performance]", "trackers=[]")
+OF_LOOK = {"overview": "updating_overview", "figure_roc_auc": "updating_figure"}
 OF_RUN = ("slices", "shap_importance")
 OF_SWEEP = ("pareto", "parallel")
 PAPER = 'style="background:#fff;color:#1c2430"'
@@ -54,11 +58,11 @@ def of_sweep(store: Any) -> dict[str, str]:
     return {chart.name: chart.svg for chart in charts(build(sweep, store.sweep_jobs(sweep["id"])))}
 
 
-def of_watch(store: Any) -> dict[str, str]:
+def of_look(store: Any, names: dict[str, str]) -> dict[str, str]:
     """Return pictures of the page that the latest look wrote, by the names that they get."""
     page = (store.run_folder(store.runs(limit=1)[0]["id"]) / "monitor.html").read_text(encoding="utf-8")
     found = {}
-    for name, called in OF_WATCH.items():
+    for name, called in names.items():
         picture = re.search(f'id="chart-{name}">.*?(<svg.*?</svg>)', page, re.DOTALL)
         assert picture, f"the page has no picture {name}"
         found[called] = picture[1]
@@ -81,8 +85,15 @@ def main() -> None:
         mlframe(folder, "promote", f"{WATCHED}/1", "--force", "--why", "to be watched")
         mlframe(folder, *WATCH)
         with Door([f"store.root={folder / '.mlframe'}"], folder=folder).open_store() as store:
-            found |= of_watch(store)
-    for name in (*OF_RUN, *OF_SWEEP, *OF_WATCH.values()):
+            found |= of_look(store, OF_WATCH)
+        kept = folder / "kept_good"
+        kept.mkdir()
+        code = "import sys, pathlib, keep_it_good; keep_it_good.play(pathlib.Path(sys.argv[1]), calm=False)"
+        subprocess.run([sys.executable, "-c", code, str(kept)], cwd=EXAMPLE, check=True)
+        mlframe(kept, *LOOK)
+        with Door([f"store.root={kept / '.mlframe'}"], folder=kept).open_store() as store:
+            found |= of_look(store, OF_LOOK)
+    for name in (*OF_RUN, *OF_SWEEP, *OF_WATCH.values(), *OF_LOOK.values()):
         (PLACE / f"{name}.svg").write_text(found[name].replace("<svg ", f"<svg {PAPER} ", 1) + "\n", encoding="utf-8")
         print(PLACE / f"{name}.svg")
 
