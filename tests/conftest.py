@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import servers
+import warm
+
+from mlframe.testing import suite_model
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +23,26 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     for name in ("MLFRAME_HOME", "MLFRAME_STORE_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def warm_children() -> Iterator[None]:
+    """Let what mlframe starts of itself in this process (workers of a sweep, standard tests) begin with the libraries loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        warm.children(patch.setattr)
+        yield
+
+
+@pytest.fixture(scope="module")
+def warm_loads() -> Iterator[None]:
+    """Let `ModelSuite` load what skops has saved in warm processes: skops imports what the file names by itself."""
+
+    def run(command: list[str], **how: Any) -> Any:
+        return (warm if "skops" in command else subprocess).run(command, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suite_model, "subprocess", SimpleNamespace(run=run))
+        yield
 
 
 @pytest.fixture(scope="session")

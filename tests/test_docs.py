@@ -67,6 +67,9 @@ def workplace(run_cli, monkeypatch) -> Path:
     return Path.cwd()
 
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("paper", WALKED, ids=lambda path: path.name)
 def test_commands_work(paper, workplace, run_cli):

@@ -1,7 +1,7 @@
 """Processes that begin with mlframe's libraries loaded: forked from a template, which has imported them and nothing else.
 
 `warm.Popen` and `warm.run` are `subprocess.Popen` and `subprocess.run` for `[sys.executable, "-m", module, …]` and
-`[sys.executable, "script.py", …]`. What they start is a process of its own as ever, with its working directory, environment,
+`[sys.executable, "script.py", …]` (or `"-c", code`). What they start is a process of its own as ever, with its working directory, environment,
 streams, signals and exit code; it does without two seconds of imports, and so do the trainings of `operate` and the workers of
 a sweep that it starts (`children`). Where the start itself is looked at (what is imported, two hash seeds, the interpreter's
 options), a test starts a process by `subprocess`.
@@ -13,6 +13,7 @@ import array
 import atexit
 import contextlib
 import fcntl
+import gc
 import importlib
 import io
 import json
@@ -246,8 +247,10 @@ def _template() -> str:
 
 def _serve(path: str) -> list[str]:
     """Fork a process for each request until the input ends; in the forked process, return its words."""
+    gc.disable()
     for name in LIBRARIES:
         importlib.import_module(name)
+    gc.freeze()  # what is imported stays: forked processes neither look at it nor copy it
     assert threading.active_count() == 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what was forked
     listener = socket.socket(socket.AF_UNIX)
@@ -285,6 +288,7 @@ def _serve(path: str) -> list[str]:
 
 def _become(request: Mapping[str, Any], fds: Sequence[int]) -> list[str]:
     """Be the process that was asked for, up to its first line."""
+    gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["session"]:
         os.setsid()
@@ -306,7 +310,7 @@ def _begin(words: list[str]) -> None:
         words = words[1:]
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(write_through=True)  # type: ignore[union-attr]
-    first = os.getcwd() if words[0] == "-m" else str(Path(words[0]).resolve().parent)
+    first = os.getcwd() if words[0] in ("-m", "-c") else str(Path(words[0]).resolve().parent)
     added = [item for item in os.environ.get("PYTHONPATH", "").split(os.pathsep) if item]
     sys.path[0:1] = [first, *added]
     importlib.invalidate_caches()
@@ -314,6 +318,9 @@ def _begin(words: list[str]) -> None:
     if words[0] == "-m":
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    elif words[0] == "-c":
+        sys.argv = ["-c", *words[2:]]
+        exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})
     else:
         sys.argv = words
         runpy.run_path(words[0], run_name="__main__")

@@ -52,6 +52,9 @@ OPERATE = [
     "update.monitor=2s",
     "update.poll=1s",
     "update.cooldown=1h",
+    # An alarm of drift, and labels enough to learn from and to compare with, however fast this machine is.
+    "update.combine=all",
+    f"update.triggers.new_data={{rows: {5 * CHUNK}}}",
     "update.watch=10m",
     "update.health.rows=150",
 ]

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,18 +96,11 @@ class Workspace:
         assert result.code == 0, f"{argv}\n{result.out}\n{result.err}"
         return result
 
-    def spawn(self, *argv: str, **environment: str) -> Result:
-        """Run the door in a process of its own."""
+    def spawn(self, *argv: str, run: Callable[..., Any] = subprocess.run, **environment: str) -> Result:
+        """Run the door in a process of its own; by `warm.run` in one that has the libraries loaded."""
         values = {**os.environ, "MLFRAME_HOME": str(self.folder / ".mlframe"), "WANDB_MODE": "disabled", **environment}
-        done = subprocess.run(
-            [sys.executable, "-m", "mlframe", *argv],
-            cwd=self.folder,
-            env=values,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        command = [sys.executable, "-m", "mlframe", *argv]
+        done = run(command, cwd=self.folder, env=values, capture_output=True, text=True, check=False, timeout=300)
         return Result(done.returncode, done.stdout, done.stderr)
 
     @contextlib.contextmanager

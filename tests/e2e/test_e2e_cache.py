@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import warm
 from e2e_tools import Result, Workspace, own, small, write_table
 
 BEFORE_FIT = ("ingest", "verify", "label", "split")
@@ -152,7 +153,7 @@ def test_a_changed_helper_of_a_projects_own_file_does_its_steps_again(tmp_path: 
     for change, answered in ((None, False), (None, True), (HELPER.format(factor=2.0), False)):
         if change is not None:
             helper.write_text(change, encoding="utf-8")
-        result = workspace.spawn(*command)
+        result = workspace.spawn(*command, run=warm.run)
         assert result.code == 0, result.out + result.err
         assert all(cached(result, FITTING)) == answered, result.out
     assert all(cached(result, BEFORE_FIT)), "what does not use the helper stays"

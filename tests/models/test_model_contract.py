@@ -1,4 +1,4 @@
-"""Every built-in model keeps the contract."""
+"""Models keep the contract also with other parameters than in `tests/testing/test_conformance.py`, where every built-in is held to it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,7 @@ import pytest
 
 from mlframe.testing import ModelSuite
 
-
-class TestLgbm(ModelSuite):
-    @pytest.fixture
-    def component(self) -> dict[str, Any]:
-        return {"name": "lgbm", "n_estimators": 30}
-
-
-class TestLinear(ModelSuite):
-    @pytest.fixture
-    def component(self) -> str:
-        return "linear"
+pytestmark = pytest.mark.usefixtures("warm_loads")
 
 
 class TestForest(ModelSuite):
@@ -28,52 +18,10 @@ class TestForest(ModelSuite):
         return {"name": "forest", "n_estimators": 10, "bootstrap": False}
 
 
-class TestExtraTrees(ModelSuite):
-    @pytest.fixture
-    def component(self) -> dict[str, Any]:
-        return {"name": "extra_trees", "n_estimators": 10}
-
-
-class TestBoosting(ModelSuite):
-    @pytest.fixture
-    def component(self) -> dict[str, Any]:
-        return {"name": "boosting", "max_iter": 15}
-
-
-class TestBayes(ModelSuite):
-    @pytest.fixture
-    def component(self) -> str:
-        return "bayes"
-
-
-class TestNeighbors(ModelSuite):
-    @pytest.fixture
-    def component(self) -> str:
-        return "neighbors"
-
-
-class TestSvm(ModelSuite):
-    @pytest.fixture
-    def component(self) -> str:
-        return "svm"
-
-
 class TestSvmWithKernel(ModelSuite):
     @pytest.fixture
     def component(self) -> dict[str, Any]:
         return {"name": "svm", "kernel": "rbf", "components": 40}
-
-
-class TestMlp(ModelSuite):
-    @pytest.fixture
-    def component(self) -> dict[str, Any]:
-        return {"name": "mlp", "max_iter": 20, "hidden_layer_sizes": [8]}
-
-
-class TestDummy(ModelSuite):
-    @pytest.fixture
-    def component(self) -> str:
-        return "dummy"
 
 
 class TestSklearnClassifier(ModelSuite):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
+import warm
 
 SCRIPT = Path(__file__).parents[2] / "examples/continuous_training/keep_it_good.py"
 
@@ -22,7 +24,11 @@ def example() -> ModuleType:
 
 
 @pytest.mark.slow
-def test_mail_that_changes_is_learned_and_a_bad_model_is_rolled_back(example: ModuleType, tmp_path: Path) -> None:
+def test_mail_that_changes_is_learned_and_a_bad_model_is_rolled_back(
+    example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = SimpleNamespace(**{**vars(subprocess), "Popen": warm.Popen, "run": warm.run})
+    monkeypatch.setattr(example, "subprocess", processes)  # the other test starts its processes as a reader does
     found = example.play(tmp_path, calm=False)
     assert any(key.startswith("drift/") for key in found["problems"])
     assert found["decisions"] == ["trigger", "promote", "roll_back"]

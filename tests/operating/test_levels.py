@@ -14,6 +14,8 @@ from mlframe.door import COMMANDS
 from mlframe.store.store import Store
 from mlframe.testing import make_table
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 WORDS = ("data=csv", "data.source.path=rows.csv", "data.columns.label.role=target", "name=made", "model=linear")
 QUICK = ("experiment=quick", "evaluators=[classification]", "reporters=[]", "trackers=[]", "~task.steps.explore")
 PATIENT = ("tests.endpoint.latency_ms=60000", "tests.endpoint.throughput=0.001")

@@ -27,6 +27,8 @@ from mlframe.testing import (
     make_table,
 )
 
+pytestmark = pytest.mark.usefixtures("warm_loads")
+
 REGISTRY = load_plugins(only=[]).registry
 BUILT_IN = {group: REGISTRY.names(group) for group in GROUPS.values()}
 

@@ -16,6 +16,8 @@ from mlframe.operating.standard import StandardReport, standard_tests
 from mlframe.store.bundle import MANIFEST, write_manifest
 from mlframe.store.store import Store
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 EASY = {"endpoint": {"latency_ms": 60_000, "throughput": 0.001}}
 """Limits that any machine keeps, however busy it is: no test of ours is decided by a clock."""
 
