@@ -50,6 +50,7 @@ class BusinessMonitor(Monitor):
         bootstrap: resamples for the 95 % intervals.
         rows: labelled rows from which on a sample is taken.
         seed: seed of the resamples.
+        currency: that of the money, for people.
 
     Raises:
         ParameterError: a parameter is out of range, or does not fit the source.
@@ -69,6 +70,7 @@ class BusinessMonitor(Monitor):
         bootstrap: int = 500,
         rows: int = 500_000,
         seed: int = 0,
+        currency: str | None = None,
     ) -> None:
         _one_of("source", source, ("outcome", "csv", "sql", "none"))
         _one_of("join", join, ("id", "time"))
@@ -94,22 +96,23 @@ class BusinessMonitor(Monitor):
         positive_number("business", 0, seed=seed)
         self.figures = {key: dict(words or {}) for key, words in (figures or {}).items()}
         self.source, self.file, self.query, self.url_env, self.join = source, file, query, url_env, join
+        self.currency = currency
         self.columns = {"request_id": "request_id", "row": "row", "time": "time", **(columns or {})}
         self.time_zone, self.least, self.bootstrap, self.rows, self.seed = time_zone, least, bootstrap, rows, seed
 
     def declares(self) -> Sequence[Figure]:
         """Return money for 1,000 rows and a year, and the key figures."""
+        unit = self.currency or "money"
         money = [
-            Figure("value_per_1000", "higher", "money", summary="What 1,000 decisions of the model are worth", measured=True),
-            Figure("gain_per_1000", "higher", "money", summary="What the model adds for 1,000 rows, next to the best without one", measured=True),
-            Figure("gain_per_year", "higher", "money", summary="What the model adds in a year of goal.volume rows", measured=True),
-            Figure("challenger_gain_per_1000", "higher", "money", summary="What a challenger's decisions add for 1,000 rows, next to the champion's", measured=True),
+            Figure("value_per_1000", "higher", unit, summary="What 1,000 decisions of the model are worth", measured=True),
+            Figure("gain_per_1000", "higher", unit, summary="What the model adds for 1,000 rows, next to the best without one", measured=True),
+            Figure("gain_per_year", "higher", unit, summary="What the model adds in a year of goal.volume rows", measured=True),
+            Figure("challenger_gain_per_1000", "higher", unit, summary="What a challenger's decisions add for 1,000 rows, next to the champion's", measured=True),
         ]  # fmt: skip
         return money + [
             Figure(
                 f"kpi_{name}",
                 words.get("better", "higher"),
-                name,
                 summary=f"Mean of the key figure {name}",
                 measured=True,
                 low=words.get("low"),

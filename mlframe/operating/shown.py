@@ -29,8 +29,10 @@ def show(context: Any, given: Mapping[str, Any], look: Look | None) -> None:
         health = f"nothing is known of {given['name']}: no window has been looked at"
     lines: list[tuple[str, str]] = [("health", health)]
     if look is None:
-        lines.append(("looked at", _nothing(given)))
-        context.say(_nothing(given))
+        bounds = context.config["monitor"]
+        said = _nothing(given, " in that time" if bounds["since"] or bounds["until"] else "")
+        lines.append(("looked at", said))
+        context.say(said)
     else:
         said = (
             f"{given['looked']:,} window{'s' if given['looked'] > 1 else ''} looked at, {given['rows']:,} predictions"
@@ -103,13 +105,11 @@ def _count(given: Mapping[str, Any]) -> str:
     )
 
 
-def _nothing(given: Mapping[str, Any]) -> str:
+def _nothing(given: Mapping[str, Any], when: str) -> str:
     if given["known"]:
         return f"nothing new: {given['known']:,} window{'s' if given['known'] > 1 else ''} known already"
     if given["gone"]:
         return f"nothing: {', '.join(given['gone'])} cannot be opened"
     if given["source"] == "log":
-        return (
-            f"nothing: no prediction of {given['name']!r} is logged in that time; 'python -m mlframe serve' logs them"
-        )
+        return f"nothing: no prediction of {given['name']!r} is logged{when}; 'python -m mlframe serve' logs them"
     return "nothing: no window has rows"

@@ -82,6 +82,63 @@ def test_what_is_over_is_told_and_folded(store, tmp_path):
     assert "2 that are over" in page.words
 
 
+def test_files_are_listed_apart_and_do_not_count(store, tmp_path):
+    given, file = held(store, broken=False), "input=new <b>.parquet"
+    record = {"health": "problem", "alarms": ["drift/column/a"], "figures": {}}
+    store.windows.put("email", "email/1", START, START + DAY, 1, "run", record, source=file)
+    seen = {"drift/column/a": ("problem", {"text": "a has moved"}), "drift/column/b": ("info", {"text": "b has moved"})}
+    store.alarms.see("email", seen, scope=["drift"], since=START, until=START + DAY, source=file)
+    others = store.windows.others("email")
+    page = shown(tmp_path, given, others=others)
+    assert "✓ Healthy" in page.words
+    assert "a has moved" not in page.words
+    assert f"{file}2026-03-02 00:00 to 2026-03-03 00:00email/11problem1 problem, 1 info" in page.words
+    assert page.addresses == []
+    linked = monitoring.document("email", **given, now=NOW, others=others, address="/models/email/monitor").html()
+    assert 'href="/models/email/monitor?source=input%3Dnew+%3Cb%3E.parquet"' in linked.text
+    own = {"windows": store.windows.many("email", source=file), "alarms": store.alarms.many("email", source=file)}
+    page = shown(tmp_path, {**given, **own}, source=file)
+    assert "✗ Problem" in page.words
+    assert "1 prediction by email/1" in page.words
+    assert f"rows of {file}, not of the prediction log" in page.words
+    assert "Nobody has looked since" not in page.words, "nobody waits for later rows of a file"
+
+
+def test_bars_say_what_their_colours_mean(store):
+    given = held(store, days=18)
+    for key, severity in (("a", "info"), ("b", "warning")):
+        store.alarms.see(
+            "email",
+            {f"quality/{key}": (severity, {"text": key})},
+            scope=["quality/none"],
+            since=START,
+            until=START + DAY,
+        )
+    given["alarms"] = store.alarms.many("email")
+    page = monitoring.document("email", **given, now=NOW).html().text
+    svg = re.search(r'id="chart-overview">.*?(<svg.*?</svg>)', page, re.DOTALL)[1]
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    assert words[:4] == ["ok", "info", "warning", "problem"]
+    assert len(set(re.findall(r'fill="(#\w+)"', svg))) == 4, "each has a colour of its own"
+    calm = monitoring.document("email", **held_calm(given), now=NOW).html().text
+    svg = re.search(r'id="chart-overview">.*?(<svg.*?</svg>)', calm, re.DOTALL)[1]
+    assert re.findall(r"<text[^>]*>([^<]*)</text>", svg)[0] == "ok"
+    assert "warning" not in re.findall(r"<text[^>]*>([^<]*)</text>", svg), "what is not drawn is not explained"
+
+
+def test_windows_of_seconds_show_seconds(store, tmp_path):
+    given = held(store, broken=False, days=1)
+    since = START + timedelta(seconds=13)
+    window = {**given["windows"][0], "since": since, "until": since + timedelta(seconds=7)}
+    page = shown(tmp_path, {**given, "windows": [window]}, now=since + timedelta(seconds=60))
+    assert "2026-03-02 00:00:13 to 00:00:20" in page.words
+    assert "00:00:15" in page.words, "the axis, too"
+
+
+def held_calm(given: dict[str, Any]) -> dict[str, Any]:
+    return {**given, "windows": given["windows"][:5], "alarms": []}
+
+
 def test_nothing_to_show_is_said(tmp_path):
     page = shown(tmp_path, {"windows": [], "alarms": [], "decisions": [], "log": []})
     assert "Not monitored" in page.words

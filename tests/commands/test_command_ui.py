@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
-from watched import DAY, START, WORDS, watched
+from watched import DAY, FIGURES, START, WORDS, watched
 
 from mlframe.contracts import Deployment
 from mlframe.store import Store
@@ -100,7 +100,7 @@ def test_models_monitors_decisions_and_runs_are_shown(root: Path, tmp_path: Path
         assert "No server runs." in model
         monitor = page.page("/models/made/monitor")
         assert "1 problem and 1 warning open" in monitor
-        assert monitor.count("<svg") == 6
+        assert monitor.count("<svg") == 1 + len(FIGURES)
         assert "sender has moved by 0.4" in page.page("/models/made/decisions")
         run = re.search(r'href="(/runs/[^"]+)"', model)
         assert run

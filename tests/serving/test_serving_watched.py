@@ -62,6 +62,19 @@ def test_a_figure_whose_labels_are_late_is_that_of_the_newest_window_that_has_it
     assert found['mlframe_monitor_rows{version="made/1"}'] == 7
 
 
+def test_what_a_file_shows_is_no_metric_of_what_serves(store):
+    watched(store, "made", days=3, broken=False)
+    before = text(Watched(store, "made").look())
+    seen = {"drift/column/a": ("problem", {"text": "a has moved"})}
+    since, until = START + 9 * DAY, START + 10 * DAY
+    store.alarms.see("made", seen, scope=["drift"], since=since, until=until, source="input=new.csv")
+    record = {"figures": {"drift_share": {"value": 1.0}}, "health": "problem"}
+    store.windows.put("made", "made/1", since, until, 5, "run", record, source="input=new.csv")
+    look = Watched(store, "made").look()
+    assert text(look) == before
+    assert look.health().word == "Healthy"
+
+
 def test_nothing_happened_nothing_is_counted(store):
     watched(store, "made", days=3, broken=False)
     found = lines(text(Watched(store, "made").look()))
