@@ -1,10 +1,10 @@
-"""River for mlframe: models that learn from each label. Nothing heavy is imported before one is picked."""
+"""River for mlframe: models that learn from each label, and detectors of change. Nothing heavy is imported before one is picked."""
 
 from __future__ import annotations
 
 from mlframe import Component, hookimpl
 
-__all__ = ["mlframe_config", "mlframe_models"]
+__all__ = ["mlframe_config", "mlframe_models", "mlframe_monitors"]
 __version__ = "0.1.0"
 
 
@@ -26,6 +26,18 @@ def mlframe_models() -> list[Component]:
 
 
 @hookimpl
+def mlframe_monitors() -> list[Component]:
+    """Offer the monitor of errors."""
+    return [
+        Component(
+            "river_errors",
+            "mlframe_river.monitor:ErrorMonitor",
+            "Whether a model errs more than at first: River's ADWIN, KSWIN, Page-Hinkley, DDM, EDDM, HDDM",
+        ),
+    ]
+
+
+@hookimpl
 def mlframe_config() -> list[str]:
-    """Offer the folder with `model/online_linear.yaml`."""
+    """Offer the folder with `model/online_linear.yaml` and `monitors/river_errors.yaml`."""
     return ["pkg://mlframe_river.conf"]
