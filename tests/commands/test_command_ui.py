@@ -27,7 +27,7 @@ from mlframe.store import Store
 from mlframe.store import metadata as db
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
-from server_bench import rows_of, serving
+from server_bench import rows_of, serving, until
 from wire_bench import needs
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -117,7 +117,8 @@ def test_from_a_request_id_back_to_the_data(root: Path, trained_version: Deploym
         told = {"request_id": "mine-7", "label": answer["prediction"], "outcome": {"money": 12}}
         assert running.send("POST", "/feedback", told)[0] in (200, 202)
         with looking(tmp_path, root) as page:
-            assert running.ready["address"] in page.page("/models/made")
+            # A server that has just begun tells the store so a moment later.
+            until(lambda: running.ready["address"] in page.page("/models/made"), "the server on the model's page")
     with looking(tmp_path, root) as page, Store.open(str(root), create=False) as store:
         found = page.page("/predictions?id=mine-7")
         version = store.version("made/1")
