@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mlframe_river.monitor import NAMES, ErrorMonitor
 
 from mlframe.contracts import Observation, Reference, Window
 from mlframe.errors import MlframeError
+from mlframe.store import Store
 from mlframe.testing import MonitorSuite, make_reference, make_window
 
 
@@ -143,3 +144,37 @@ def test_rows_come_before_labels(tmp_path: Path) -> None:
 def test_bad_parameters_are_refused(parameters: dict[str, Any], said: str) -> None:
     with pytest.raises(MlframeError, match=said):
         ErrorMonitor(**parameters)
+
+
+DATA = ("data=csv", "data.source.times={moment: '%Y-%m-%dT%H:%M:%S'}", "data.columns.label.role=target",
+        "data.columns.moment.role=time", "data.source.path=rows.csv", "name=small", "trackers=[]")  # fmt: skip
+
+
+def write(name: str, turn: int, seed: int) -> None:
+    """Write 4 days of rows whose label follows from `a`, and from a row on from -a."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=1600)
+    label = np.where(np.where(np.arange(1600) < turn, a, -a) + 0.5 * rng.normal(size=1600) > 0, "yes", "no")
+    moment = [
+        (datetime(2026, 1 + seed, 1) + place * timedelta(days=4) / 1600).isoformat()[:19] for place in range(1600)
+    ]
+    pl.DataFrame({"moment": moment, "a": a, "label": label}).write_csv(name)
+
+
+def test_through_the_command_line(run_cli: Callable[..., Any], tmp_path: Path) -> None:
+    write("rows.csv", 1600, 0)
+    assert run_cli(*DATA, "model=linear", "experiment=quick", "evaluators=[classification]", "reporters=[]").code == 0
+    assert run_cli("promote", "small/1").code == 0
+    alarms = {}
+    for name, turn in (("calm.csv", 1600), ("turned.csv", 1000)):
+        write(name, turn, 1)
+        seen = run_cli("monitor", *DATA, "monitors=[river_errors]", "monitor.window=1d", f"input={name}")
+        assert seen.code == 0, seen.err
+        with Store.open(".mlframe") as store:
+            found = store.alarms.many("small", source=f"input={name}", status=("open",))
+            alarms[name] = [row["key"] for row in found]
+    assert alarms == {"calm.csv": [], "turned.csv": ["river_errors/rise"]}
+    refused = run_cli("monitor", *DATA, "monitors=[river_errors]", "monitors.river_errors.agree=9", "input=calm.csv")
+    assert refused.code == 2
+    assert "monitors.river_errors.agree" in refused.err
+    assert "Traceback" not in refused.err
