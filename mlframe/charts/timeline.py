@@ -50,6 +50,8 @@ STEPS = (
     365 * DAY,
 )
 LABELS = 5
+LEAST = 3
+"""Width of the shortest bar in units of the picture: an hour's alarm is seen in the picture of a year."""
 LEFT = 10
 """Room beside lanes, whose names stand above their bars."""
 
@@ -194,6 +196,7 @@ def lanes(
         left=LEFT,
         top=top,
     )
+    least = LEAST * (board.x[1] - board.x[0]) / (board.width - board.left - board.right)
     for level, (px, py) in zip(levels, places, strict=True):
         _swatch(board, level, px, py)
     board.x_axis("", time_ticks(*span))
@@ -201,12 +204,14 @@ def lanes(
     for row, lane in enumerate(found):
         base = len(found) - row - 1
         board.words(board.left, board.py(base + 1) + 13, _cut(lane.name, 54))
-        for bar in lane.bars:
+        for bar in sorted(lane.bars, key=lambda bar: list(STYLES).index(bar.level)):  # the worst is never covered
             fill, opacity = STYLES[bar.level]
             x1 = max(bar.since.timestamp(), board.x[0])
             x2 = min(max(bar.until.timestamp(), bar.since.timestamp()), board.x[1])
             if x2 < board.x[0] or x1 > board.x[1]:
                 continue
+            x2 = min(max(x2, x1 + least), board.x[1])
+            x1 = min(x1, x2 - least)
             board.bar(x1, base + 0.1, x2, base + 0.5, fill=fill, opacity=opacity)
             board.frame(x1, base + 0.1, x2, base + 0.5)
             if bar.text and board.px(x2) - board.px(x1) > 8 * len(bar.text):

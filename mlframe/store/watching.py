@@ -87,11 +87,12 @@ class Windows:
         """
         table, alarms = db.windows, db.alarms
         mine = sa.and_(table.c.name == name, table.c.source != LOG)
-        newest = sa.func.row_number().over(
-            partition_by=table.c.source, order_by=(table.c.until.desc(), table.c.id.desc())
-        )
-        ranked = sa.select(table, newest.label("place")).where(mine).subquery()
-        first = sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.observed.desc()).limit(limit)
+        order = (table.c.until.desc(), table.c.id.desc())
+        place = sa.func.row_number().over(partition_by=table.c.source, order_by=order)
+        # Places are given without the records: there may be thousands of windows, and their records are long.
+        ranked = sa.select(table.c.id, place.label("place")).where(mine).subquery()
+        newest = sa.select(ranked.c.id).where(ranked.c.place == 1)
+        first = sa.select(table).where(table.c.id.in_(newest)).order_by(table.c.observed.desc()).limit(limit)
         live = sa.select(alarms.c.source, alarms.c.severity, sa.func.count())
         live = live.where(alarms.c.name == name, alarms.c.source != LOG, alarms.c.status.in_(LIVE))
         with self._database.read("reading the windows") as connection:

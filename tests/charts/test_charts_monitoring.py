@@ -13,7 +13,7 @@ from watched import DAY, FIGURES, START, watched
 
 from mlframe.charts import monitoring
 from mlframe.charts.page import is_drawing
-from mlframe.charts.timeline import LABELS, Point, _series, time_ticks
+from mlframe.charts.timeline import LABELS, Bar, Lane, Point, _series, lanes, time_ticks
 from mlframe.contracts import Chart, Interval
 from mlframe.store import Store
 
@@ -124,6 +124,19 @@ def test_bars_say_what_their_colours_mean(store):
     svg = re.search(r'id="chart-overview">.*?(<svg.*?</svg>)', calm, re.DOTALL)[1]
     assert re.findall(r"<text[^>]*>([^<]*)</text>", svg)[0] == "ok"
     assert "warning" not in re.findall(r"<text[^>]*>([^<]*)</text>", svg), "what is not drawn is not explained"
+
+
+def test_a_short_problem_is_seen_in_the_picture_of_a_year():
+    span = (START, START + 365 * DAY)
+    bars = [Bar(START + i * DAY, START + (i + 1) * DAY, "problem" if i == 364 else "ok") for i in range(365)]
+    bars = [bars[-1], *bars[:-1]]
+    svg = lanes("name", "title", "alt", [Lane("health", bars)], [], span).svg
+    widths = [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"[^>]*fill="#', svg)]
+    assert min(widths) >= 2.9
+    drawn = re.findall(r'<rect [^>]*fill="(#\w+)"', svg)
+    assert drawn.count(drawn[-1]) == 2, "of the problem: its sample and its bar, which nothing covers"
+    lefts = [float(x) for x in re.findall(r'<rect x="([\d.]+)"', svg)]
+    assert max(lefts) <= 420 - 14 - 2.9, "within the axis"
 
 
 def test_windows_of_seconds_show_seconds(store, tmp_path):

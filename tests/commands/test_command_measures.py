@@ -20,7 +20,15 @@ def test_measures_come_from_the_store(shop):
     assert shop("promote", "shop/1").code == 0
     failed = shop(*TABLE, *QUICK, "goal.task=regression")
     assert failed.code == 2, failed.out
-    again = shop(*TABLE, *QUICK, "model=linear", "reporters=[html,card]", "seed=3", "goal.owner=ada")
+    again = shop(
+        *TABLE,
+        *QUICK,
+        "model=linear",
+        "reporters=[html,card]",
+        "seed=3",
+        "goal.owner=ada",
+        "resources.price_per_hour=36",
+    )
     assert again.code == 0, again.err
     Path("new.csv").write_text("age,income,city\n30,2000,rome\n70,1000,oslo\n")
     assert shop("predict", *TABLE, "input=new.csv", "output=scores.csv").code == 0
@@ -33,7 +41,9 @@ def test_measures_come_from_the_store(shop):
     assert line(out, "retrainings since (versions registered)") == "1"
     assert line(out, "promotions since") == "1"
     assert line(out, "rows scored by them") == "2"
-    assert float(line(out, "price of that computing")) > 0
+    assert (price := float(line(out, "price of that computing"))) > 0
+    asked = float(line(shop("measures", "shop").out, "price of that computing"))
+    assert asked == pytest.approx(10 * price, rel=0.05), "the price that the champion's run names"
     assert line(out, "owner") == "ada"
     assert line(out, "review") == "not stated: goal.review"
     assert line(out, "document: card").endswith("card.html")

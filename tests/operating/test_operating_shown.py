@@ -14,7 +14,8 @@ from mlframe.store import Store
 @pytest.fixture
 def context(tmp_path):
     with Store.open(str(tmp_path)) as store:
-        yield SimpleNamespace(store=store, summary={}, say=lambda text: None)
+        config = {"monitor": {"since": None, "until": None}}
+        yield SimpleNamespace(store=store, config=config, summary={}, say=lambda text: None)
 
 
 def health(context: Any, **more: Any) -> str:
@@ -26,6 +27,14 @@ def health(context: Any, **more: Any) -> str:
 
 def test_without_a_window_nothing_is_known(context):
     assert health(context) == "nothing is known of own: no window has been looked at"
+
+
+def test_nothing_that_is_logged_is_said_of_the_time_that_was_asked_for(context):
+    health(context)
+    assert "no prediction of 'own' is logged; 'python -m mlframe serve'" in dict(context.summary["lines"])["looked at"]
+    context.config["monitor"]["since"] = "2026-11-01"
+    health(context)
+    assert "is logged in that time; " in context.summary["lines"][-1][1]
 
 
 def test_windows_that_are_known_already_tell_the_health(context):
