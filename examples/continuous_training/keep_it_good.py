@@ -54,6 +54,7 @@ OPERATE = [
     "update.cooldown=1h",
     # An alarm of drift, and labels enough to learn from and to compare with, however fast this machine is.
     "update.combine=all",
+    "update.triggers.decay=null",
     f"update.triggers.new_data={{rows: {5 * CHUNK}}}",
     "update.watch=10m",
     "update.health.rows=150",
