@@ -226,7 +226,7 @@ def engine_of(address: str, where: str) -> Any:
     import sqlalchemy as sa
 
     try:
-        return sa.create_engine(address)
+        return sa.create_engine(address, poolclass=sa.NullPool)  # each part has a connection of its own, and closes it
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigError(
             f"The database address cannot be used ({error})",

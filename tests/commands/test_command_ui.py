@@ -230,13 +230,13 @@ def test_looking_changes_nothing(root: Path, tmp_path: Path):
         run = store.start_run(task="train", name="made", group=None, config={}, unresolved={}, facts={})
         with store._database.write("test") as connection:  # as a run looks whose process was killed
             connection.execute(db.runs.update().values(pid=2**22 - 3, pid_started="1", status="running"))
-    with sa.create_engine(f"sqlite:///{root / 'mlframe.db'}").connect() as connection:
+    with sa.create_engine(f"sqlite:///{root / 'mlframe.db'}", poolclass=sa.NullPool).connect() as connection:
         before = connection.exec_driver_sql("select id, status from mlframe_runs").all()
     with looking(tmp_path, root) as page:
         assert "interrupted" in page.page("/runs")
         for path in ("/", "/models/made", "/models/made/monitor"):
             page.page(path)
-    with sa.create_engine(f"sqlite:///{root / 'mlframe.db'}").connect() as connection:
+    with sa.create_engine(f"sqlite:///{root / 'mlframe.db'}", poolclass=sa.NullPool).connect() as connection:
         assert connection.exec_driver_sql("select id, status from mlframe_runs").all() == before
     assert run
 
