@@ -34,7 +34,6 @@ def count(result: CliResult) -> int:
     ("overrides", "words"),
     [
         (["evaluators=[nothing]"], ("There is no evaluator 'nothing'",)),
-        (["+monitors.x.name=nothing"], ("There is no monitor 'nothing'",)),
         (["goal.task=binary", "goal.metric=rmse"], ("no figure for binary 'rmse'", "roc_auc")),
         (["goal.task=regression", "goal.targets.roc_auc=0.9"], ("no figure for regression 'roc_auc'", "rmse")),
         (["goal.task=binary", "goal.value.error=1"], ("no outcome of a binary task 'error'", "fn, fp, tn, tp")),
@@ -45,6 +44,10 @@ def count(result: CliResult) -> int:
 def test_a_goal_must_suit_its_task(bench: Bench, overrides: list[str], words: tuple[str, ...]):
     refused(bench.train(*overrides), *words)
     nothing_kept(bench, runs=0)
+
+
+def test_a_monitor_that_is_not_there_is_called_one(bench: Bench):
+    refused(bench("monitor", *TABLE, "+monitors.x.name=nothing"), "There is no monitor 'nothing'")
 
 
 def test_outcomes_of_another_task_are_refused_once_the_task_is_known(bench: Bench):
