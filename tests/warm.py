@@ -28,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT, CompletedProcess, TimeoutExpired
@@ -236,7 +237,6 @@ def _template() -> str:
             if os.getpid() == mine:
                 process.stdin.close()
                 process.wait(10)
-                shutil.rmtree(folder, ignore_errors=True)
 
         atexit.register(end)
     return os.environ[PLACE]
@@ -252,6 +252,9 @@ def _serve(path: str) -> list[str]:
         importlib.import_module(name)
     gc.freeze()  # what is imported stays: forked processes neither look at it nor copy it
     assert threading.active_count() == 1
+    warnings.filterwarnings(
+        "ignore", "This process .* is multi-threaded", DeprecationWarning
+    )  # of polars and OpenBLAS, idle
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what was forked
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
@@ -261,7 +264,8 @@ def _serve(path: str) -> list[str]:
     lines: dict[int, tuple[int, socket.socket]] = {}
     while True:
         ready, _, _ = select.select([0, listener, *lines], [], [])
-        if 0 in ready:
+        if 0 in ready:  # who started it has gone
+            shutil.rmtree(Path(path).parent, ignore_errors=True)
             os._exit(0)
         for pidfd in [item for item in ready if item in lines]:
             pid, line = lines.pop(pidfd)

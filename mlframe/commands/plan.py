@@ -74,7 +74,6 @@ def plan_job(door: Any, overrides: list[str], *, first: bool) -> dict[str, Any]:
         overrides: the job's overrides.
         first: whether to read a sample of the data.
     """
-    from mlframe.config.schema import plain, recorded
     from mlframe.contracts import RunInfo
     from mlframe.runner.cache import StepCache
     from mlframe.runner.context import Context
@@ -82,13 +81,13 @@ def plan_job(door: Any, overrides: list[str], *, first: bool) -> dict[str, Any]:
     from mlframe.runner.order import plan_steps
 
     composed = door.compose(overrides)
-    config = plain(composed.config)
+    config = composed.resolved
     steps = plan_steps(door.plugins, config["task"])
     sample = read_sample(door, config) if first and any(step.name == "ingest" for step in steps) else None
     rows = []
     with door.open_store(config, create=True) as store:
         cache = StepCache(store, config["cache"])
-        info = RunInfo("plan", config["name"], config["task"]["name"], None, recorded(composed.config), door.folder)
+        info = RunInfo("plan", config["name"], config["task"]["name"], None, composed.recorded, door.folder)
         context = Context(config, door.plugins, store, info, [], cache, lambda _: None, lambda *_: None)
         for planned in steps:
             step = planned.step

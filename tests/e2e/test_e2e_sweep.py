@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import warm
 from e2e_tools import Workspace, own, write_table
 
 PROJECT = '''
@@ -193,11 +193,11 @@ def test_fail_fast_ends_the_sweep_at_the_first_failure(workspace: Workspace) -> 
 def test_killed_with_all_its_workers_a_sweep_goes_on_where_it_was(workspace: Workspace) -> None:
     environment = {**os.environ, "MLFRAME_HOME": str(workspace.folder / ".mlframe"), "WANDB_MODE": "disabled"}
     argv = words("model=odd", "model.mood=slow", "model.C=0.1,0.2,0.3,0.4", "cache=none")
-    with subprocess.Popen(
+    with warm.Popen(
         [sys.executable, "-m", "mlframe", *argv],
         cwd=workspace.folder,
         env=environment,
-        stdout=subprocess.PIPE,
+        stdout=warm.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None
@@ -244,11 +244,11 @@ def test_resuming_tries_failed_jobs_again_and_a_longer_search_goes_on_with_the_s
 def test_two_processes_cannot_resume_one_sweep(workspace: Workspace) -> None:
     environment = {**os.environ, "MLFRAME_HOME": str(workspace.folder / ".mlframe"), "WANDB_MODE": "disabled"}
     argv = words("model=odd", "model.mood=hangs")
-    with subprocess.Popen(
+    with warm.Popen(
         [sys.executable, "-m", "mlframe", *argv],
         cwd=workspace.folder,
         env=environment,
-        stdout=subprocess.PIPE,
+        stdout=warm.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
+import warm
 from monitored import DATA, DAY, MIDNIGHT, NOW, PLAIN, Monitored, day, lines
 
 FILE = "notifiers.log.file=told.jsonl"
@@ -509,17 +511,12 @@ def test_figures_that_nobody_declared_and_figures_of_two_are_refused(place, inst
 @pytest.mark.slow
 @pytest.mark.parametrize("after", range(1, 9))
 def test_killed_at_any_point_nothing_is_lost(place, after):
-    import subprocess
-    import sys
-
     place.predict(day(40))  # so long a silence has been there before
     place.predict(day(5), change=half_missing)
     place.predict(day(4), change=half_missing)
     words = [*DATA, *PLAIN, FILE]
     script = Path(__file__).with_name("monitor_and_die.py")
-    killed = subprocess.run(
-        [sys.executable, str(script), str(after), *words], cwd=place.folder, capture_output=True, check=False
-    )
+    killed = warm.run([sys.executable, str(script), str(after), *words], cwd=place.folder, capture_output=True)
     # Two writes for each of three windows, own alarms, the question who was told, and the answer: nine in all.
     assert killed.returncode == -9
     place.monitor(FILE)

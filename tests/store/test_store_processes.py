@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from store_place import Place
 from store_worker import make_bundle
 
@@ -124,7 +124,7 @@ def test_a_killed_process_leaves_a_store_that_opens(place: Place, tmp_path: Path
     for turn in range(10):
         ready = tmp_path / f"ready-{turn}"
         command = [sys.executable, str(WORKER), root, str(ready), str(turn % 3), *filter(None, [url])]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        process = warm.Popen(command, stderr=warm.PIPE)
         while not ready.exists():
             assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
             time.sleep(0.005)
