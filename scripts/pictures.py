@@ -3,12 +3,13 @@
     make pictures
 
 Trains one model with every judge and searches over three models, both on the bundled data set `churn`, looks at all mail of the
-data set `email` with a model of the earlier part, and plays examples/continuous_training, in a temporary folder. Equal versions
-and seeds give equal pictures but for measured times.
+data set `email` with a model of the earlier part, plays examples/continuous_training, and replays `electricity` under several
+ways of updating, in a temporary folder. Equal versions and seeds give equal pictures but for measured times.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mlframe.door import Door
+from mlframe.operating.simulate_shown import pictures as simulated
 from mlframe.runner.keys import digest
 from mlframe.sweep.leaderboard import build
 from mlframe.sweep.shown import charts
@@ -32,6 +34,8 @@ OF_WATCH = {"overview": "monitor_overview", "figure_drift_auc": "monitor_figure"
 EXAMPLE = PLACE.parents[1] / "examples" / "continuous_training"
 LOOK = ("monitor", "data=email", "monitor.window=100", "monitors=[drift,performance]", "trackers=[]")
 OF_LOOK = {"overview": "updating_overview", "figure_roc_auc": "updating_figure"}
+SIMULATION = ("simulate", "experiment=static_vs_dynamic", "trackers=[]")
+OF_SIMULATION = {"along": "static_vs_dynamic", "whole": "static_vs_dynamic_whole"}
 OF_RUN = ("slices", "shap_importance")
 OF_SWEEP = ("pareto", "parallel")
 PAPER = 'style="background:#fff;color:#1c2430"'
@@ -69,6 +73,12 @@ def of_look(store: Any, names: dict[str, str]) -> dict[str, str]:
     return found
 
 
+def of_simulation(folder: Path) -> dict[str, str]:
+    """Return the charts of the only simulation in a folder by the names of their files."""
+    record = json.loads(next(folder.glob(".mlframe/runs/*/simulation.json")).read_text(encoding="utf-8"))
+    return {OF_SIMULATION[chart.name]: chart.svg for chart in simulated(record)}
+
+
 def main() -> None:
     """Run, and write the pictures."""
     PLACE.mkdir(parents=True, exist_ok=True)
@@ -93,7 +103,9 @@ def main() -> None:
         mlframe(kept, *LOOK)
         with Door([f"store.root={kept / '.mlframe'}"], folder=kept).open_store() as store:
             found |= of_look(store, OF_LOOK)
-    for name in (*OF_RUN, *OF_SWEEP, *OF_WATCH.values(), *OF_LOOK.values()):
+        mlframe(folder, *SIMULATION)
+        found |= of_simulation(folder)
+    for name in (*OF_RUN, *OF_SWEEP, *OF_WATCH.values(), *OF_LOOK.values(), *OF_SIMULATION.values()):
         (PLACE / f"{name}.svg").write_text(found[name].replace("<svg ", f"<svg {PAPER} ", 1) + "\n", encoding="utf-8")
         print(PLACE / f"{name}.svg")
 

@@ -26,6 +26,7 @@ OPEN = (
     "goal.value",
     "model.params",
     "sweep.space",
+    "simulate.changes",
     "simulate.strategies",
     "tests.direction",
     "tests.slices.targets",
@@ -189,6 +190,7 @@ class Simulate:
     shuffle: bool = False
     delta: float = 0.002
     drift_rows: int = 500
+    changes: dict[str, Any] = field(default_factory=dict)
     strategies: dict[str, Any] = field(default_factory=dict)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from mlframe.config.schema import entries
@@ -12,7 +14,7 @@ from mlframe.operating.policy import Policy, read_policy
 from mlframe.plugins import Plugins
 from mlframe.runner.limits import parse_duration
 
-__all__ = ["KINDS", "check_simulate", "policy_of"]
+__all__ = ["KINDS", "Change", "changes_of", "check_simulate", "policy_of"]
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "static": (),
@@ -21,6 +23,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "online": ("model", "featurizer"),
 }
 """Kinds of strategies, and the keys that each takes."""
+ABOUT = ("answer", "columns")
 FIGURES = ("accuracy", "log_loss", "mae", "rmse")
 """What a trigger `decay` can look at here."""
 
@@ -35,7 +38,8 @@ def check_simulate(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[Mlfr
     node = config["simulate"]
     for key in ("start", "delay", "look"):
         try:
-            if parse_duration(node[key], where=f"simulate.{key}") is None and key != "delay":
+            seconds = parse_duration(node[key], where=f"simulate.{key}", zero=key == "delay")
+            if seconds is None and key != "delay":
                 yield ConfigError("This needs a duration", where=f"simulate.{key}", hint="write it like 12h, 1d or 90d")
         except ParameterError as error:
             yield error
@@ -56,6 +60,10 @@ def check_simulate(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[Mlfr
         yield ConfigError(
             "A simulation trains single models", value=config["ensembler"]["name"], where="ensembler", hint=hint
         )
+    try:
+        changes_of(node)
+    except ConfigError as error:
+        yield error
     strategies = dict(entries(node["strategies"]))
     if not strategies:
         hint = "such as simulate.strategies.static={kind: static}"
@@ -65,6 +73,56 @@ def check_simulate(plugins: Plugins, config: Mapping[str, Any]) -> Iterator[Mlfr
         yield ConfigError("no_change is the baseline's name", where="simulate.strategies.no_change", hint=hint)
     for name, strategy in strategies.items():
         yield from _check_strategy(plugins, config, strategy, f"simulate.strategies.{name}")
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that is known to have changed.
+
+    Args:
+        name: what people call it.
+        since: the first moment (UTC).
+        until: when it was over or complete, None where that was at once.
+        about: `answer`, or `columns` where what they say of the answer stayed.
+    """
+
+    name: str
+    since: datetime
+    until: datetime | None
+    about: str
+
+
+def changes_of(node: Mapping[str, Any]) -> list[Change]:
+    """Return `simulate.changes`, the earliest first.
+
+    Raises:
+        ConfigError: one of them is no change.
+    """
+    found = []
+    for name, given in entries(node["changes"]):
+        where = f"simulate.changes.{name}"
+        if not isinstance(given, Mapping) or set(given) - {"since", "until", "about"}:
+            hint = "such as {since: 2025-06-01, until: null, about: answer}"
+            raise ConfigError("Not a change", value=given, where=where, hint=hint)
+        about = str(given.get("about", "answer"))
+        if about not in ABOUT:
+            raise UnknownNameError.from_name("word for what changed", about, ABOUT, where=f"{where}.about")
+        moments = [_moment(given.get(key), f"{where}.{key}") for key in ("since", "until")]
+        since, until = moments
+        if since is None or (until is not None and until < since):
+            hint = "give since, and until at the same time or later"
+            raise ConfigError("A change needs a beginning, and no end before it", value=given, where=where, hint=hint)
+        found.append(Change(str(name), since, until, about))
+    return sorted(found, key=lambda change: change.since)
+
+
+def _moment(value: Any, where: str) -> datetime | None:
+    try:
+        moment = None if value is None else datetime.fromisoformat(str(value))
+    except ValueError as error:
+        hint = "write it like 2025-06-01 or 2025-06-01T08:30"
+        raise ConfigError("Not a moment", value=value, where=where, hint=hint) from error
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def policy_of(config: Mapping[str, Any], strategy: Mapping[str, Any], where: str = "update") -> Policy:

@@ -53,7 +53,7 @@ DATASETS: Mapping[str, Dataset] = {
             "electricity",
             "45,312 half-hours of an electricity market, 1996-1998: does the price go up or down?",
             "data.parquet",
-            "ceb8dcfeea484654c4ad586195562b7aead61939cbdb5acfae6446047fc19b05",
+            "c4484840551d9887fa2653236df728f660e824adca22bf51e65322d5b263760c",
         ),
         Dataset(
             "email",

@@ -37,11 +37,13 @@ class Watch:
         self.level: float | None = None
         """Mean error before the latest change; None where there was none, or where it was reached again or given up."""
         self.tries = 0
+        self.count, self.total = 0, 0.0
         self.begin(None)
 
     def begin(self, frame: pl.DataFrame | None) -> None:
         """Begin anew with a model that learned from these rows."""
         self.errors = Adwin(self.delta)
+        self.past = self.total / self.count if self.count >= ENOUGH else None  # mean error of the model before
         self.count, self.total = 0, 0.0
         self.concept: dict[str, Any] | None = None
         self.moved: dict[str, datetime] = {}
@@ -84,6 +86,8 @@ class Watch:
             return
         mean = self.total / self.count
         chance = 2.58 * (max(mean * (1 - mean), 1e-9) / self.count) ** 0.5
+        if self.past is not None and mean - chance > self.past:
+            self.tries, self.past = 0, None  # worse than the model before: something has changed once more
         if mean - chance > self.level and self.tries < TRIES:
             self.tries += 1
             text = f"the mean error is still {mean:.3f}, and was {self.level:.3f} before it rose"

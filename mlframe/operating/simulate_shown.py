@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from mlframe.charts.plots import Series, bars, lines
 from mlframe.config.price import priced
+from mlframe.config.simulate import changes_of
 from mlframe.contracts import Chart
 from mlframe.operating.simulate import DAY, Outcome, Stream
+from mlframe.operating.simulate_changes import changes_record, happened, rows_of
 from mlframe.operating.windows import moment_of
 
 __all__ = ["compared", "record_of", "show"]
@@ -100,6 +102,7 @@ def record_of(context: Any, stream: Stream, outcomes: Sequence[Outcome], price: 
         "price_per_hour": price,
         "currency": context.config["goal"].get("currency"),
         "periods": [moment_of(edge).isoformat() for edge in edges],
+        "changes": changes_record(changes_of(context.config["simulate"]), bool(context.config["simulate"]["shuffle"])),
         "strategies": strategies,
         "notes": list(NOTES),
     }
@@ -138,15 +141,29 @@ def page(context: Any, stream: Stream, outcomes: Sequence[Outcome], record: Mapp
         yield Points([("", text) for text in sentences(record)])
         yield Pictures(pictures(record))
 
+    def changed() -> Iterator[Any]:
+        picture = happened(record)
+        if picture is not None:
+            yield Pictures([picture])
+        if record["changes"]:
+            yield Table(*rows_of(record), "No strategy was told of them. Looked for until the next change.")
+
     def table() -> Iterator[Any]:
-        columns = ["Strategy", record["figure"], "Against static (95 %)", "Trainings", "Labels learned one by one"]
-        columns += ["Seconds of learning", *([f"Cost ({unit})"] if unit else []), "Seconds of predicting", "Alarms"]
+        lessons = any(item["lessons"] for item in record["strategies"])
+        columns = ["Strategy", record["figure"], "Against static (95 %)", "Trainings"]
+        columns += [
+            *(["Labels learned one by one"] if lessons else []),
+            "Seconds of learning",
+            *([f"Cost ({unit})"] if unit else []),
+            "Seconds of predicting",
+            "Alarms",
+        ]
         rows = []
         for item in record["strategies"]:
             cost = [f"{item['cost']:.4f}"] if unit else []
             row = [item["name"], f"{item['value']:.4f}", _difference(item["against_static"]), item["trainings"]]
             row += [
-                item["lessons"],
+                *([item["lessons"]] if lessons else []),
                 f"{item['seconds']:.1f}",
                 *cost,
                 f"{item['predict_seconds']:.1f}",
@@ -170,11 +187,12 @@ def page(context: Any, stream: Stream, outcomes: Sequence[Outcome], record: Mapp
     sections = [
         Section("answer", "What each way would have given", answer),
         Section("table", "Side by side", table),
+        Section("changes", "What changed, what was noticed", changed),
         Section("events", "Trainings and alarms", events),
     ]
     lead = (
-        f"{record['judged']:,} rows from {record['begin'][:10]} to {record['end'][:10]}, labels after "
-        f"{record['delay_days']:g} days, {record['model']} behind the featurizer {record['featurizer']}"
+        f"{record['judged']:,} rows from {record['begin'][:10]} to {record['end'][:10]}, labels "
+        f"{_after(record['delay_days'])}, {record['model']} behind the featurizer {record['featurizer']}"
         f"{'; the rows were dealt anew to the moments' if record['shuffled'] else ''}."
     )
     return Document(str(record["name"]), "mlframe: simulation", sections, lead).html().text
@@ -238,6 +256,10 @@ def _line(item: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     alarms = f", {len(item['alarms'])} alarms" if item["kind"] not in ("baseline", "online") else ""
     trained = f"{item['trainings']:,} training{'s' if item['trainings'] != 1 else ''}"
     return f"{record['figure']} {item['value']:.4f}{against}; {trained}{lessons}, {item['seconds']:.1f} s{cost}{alarms}"
+
+
+def _after(days: float) -> str:
+    return "at once" if not days else f"after {days:g} day{'' if days == 1 else 's'}"
 
 
 def _difference(found: Mapping[str, float] | None) -> str:

@@ -57,8 +57,13 @@ def parse_size(text: str | int | None, *, where: str) -> int | None:
     return size
 
 
-def parse_duration(text: str | float | None, *, where: str) -> float | None:
+def parse_duration(text: str | float | None, *, where: str, zero: bool = False) -> float | None:
     """Return the seconds of a text such as `90`, `10m` or `1.5h`, None for None.
+
+    Args:
+        text: what a person wrote.
+        where: the config key, for errors.
+        zero: whether no time at all (`0d`) is one.
 
     Raises:
         ParameterError: the text is no duration.
@@ -70,7 +75,7 @@ def parse_duration(text: str | float | None, *, where: str) -> float | None:
         seconds = float(value.rstrip("smhdw")) * SECONDS[value[len(value.rstrip("smhdw")) :]]
     except (ValueError, KeyError):
         seconds = -1.0
-    if not 0 < seconds < float("inf"):
+    if not (seconds >= 0 if zero else seconds > 0) or seconds == float("inf"):
         raise ParameterError("Not a duration", value=text, where=where, hint="write it like 90s, 10m or 2h")
     return seconds
 

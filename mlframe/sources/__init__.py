@@ -1,4 +1,4 @@
-"""Built-in sources: rows from bundled data, CSV, Parquet and JSON, here or at any fsspec address."""
+"""Built-in sources: rows from bundled and generated data, CSV, Parquet and JSON, here or at any fsspec address."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def mlframe_sources() -> list[Component]:
     return [
         Component("bundled", "mlframe.sources.bundled:BundledSource", "Real data that is shipped with mlframe"),
         Component("csv", "mlframe.sources.csv:CsvSource", "CSV files: one, a glob or a list; plain, .gz or .zst"),
+        Component("generated", "mlframe.sources.generated:GeneratedSource", "Made-up rows of which the truth is known"),
         Component(
             "json", "mlframe.sources.json:JsonSource", "JSON: one object a line, or documents with a list of them"
         ),

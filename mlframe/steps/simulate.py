@@ -33,7 +33,10 @@ class Simulate(Step):
         node = context.config["simulate"]
         learning = Learning.from_record(inputs["learning"])
         table, labels = shortened(inputs["labelled"], inputs["labels"], node["rows"])
-        seconds = {key: parse_duration(node[key], where=f"simulate.{key}") or 0.0 for key in ("start", "delay", "look")}
+        seconds = {
+            key: parse_duration(node[key], where=f"simulate.{key}", zero=True) or 0.0
+            for key in ("start", "delay", "look")
+        }
         shuffle = context.config["seed"] if node["shuffle"] else None
         stream = Stream.of(table, labels, learning, **seconds, shuffle=shuffle)
         context.say(f"{stream.first:,} rows of the first stretch, {len(stream.times) - stream.first:,} are judged")

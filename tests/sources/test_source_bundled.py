@@ -13,7 +13,7 @@ from mlframe.sources.bundled import BundledSource
     [
         ("churn", (7043, 20), 7021),
         ("diamonds", (53940, 10), 53794),
-        ("electricity", (45312, 9), 45312),
+        ("electricity", (45312, 10), 45312),
         ("email", (5920, 15), 5920),
         ("sms_spam", (5574, 2), 5171),
         ("spambase", (4601, 58), 4210),

@@ -55,12 +55,14 @@ class TestSources(SourceSuite):
     def component(self, name: str, tmp_path: Path):
         if name == "bundled":
             return {"name": name, "dataset": "spambase"}
+        if name == "generated":
+            return {"name": name, "dataset": "shopping_trends", "daily": 1}
         self.write(name, tmp_path, 20)
         return {"name": name, "path": str(tmp_path / self.FILES[name])}
 
     @pytest.fixture
     def change(self, name: str, tmp_path: Path):
-        return None if name == "bundled" else lambda: self.write(name, tmp_path, 21)
+        return None if name in ("bundled", "generated") else lambda: self.write(name, tmp_path, 21)
 
     def write(self, name: str, folder: Path, rows: int) -> None:
         frame = make_table(rows).frame.drop(ROW)
