@@ -173,3 +173,14 @@ def test_our_side_of_drift_finds_the_column_that_moved(bench, tmp_path: Path) ->
     drift.table(2000, 1, drift.SHIFT).write_parquet(files[1])
     assert side.mlframe(*files)["moved"] == ["x0"]
     assert side.exact(*files)["seconds"] > 0
+
+
+def test_training_again_is_judged_by_gain_and_trainings(bench) -> None:
+    simulate = bench("simulate")
+
+    def record(gain: float, trainings: int) -> dict[str, Any]:
+        triggered = {"name": "triggered", "against_static": {"value": gain}, "trainings": trainings}
+        return {"strategies": [triggered, {"name": "every_day", "trainings": 854}]}
+
+    said = [simulate.verdict(record(*given)) for given in ((0.083, 85), (0.083, 86), (0.079, 60))]
+    assert [text.rpartition(": ")[2] for text in said] == ["reached", "not reached", "not reached"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
+from mlframe.operating.simulate_alarms import TRIES, Watch
 from mlframe.operating.simulate_changes import noticed
 
 SHOP = ("data=shopping_trends", "experiment=static_vs_dynamic", "simulate.start=60d", "model.n_estimators=30",
@@ -69,3 +73,23 @@ def test_bad_input_is_refused(run_cli: Callable[..., Any], override: str, said: 
     assert done.code == 2, done.out
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(("shares", "more"), [((0.6, 0.3, 0.3), False), ((0.6, 0.3, 0.6), True)])
+def test_tries_begin_anew_where_a_model_is_worse_than_the_one_before(shares: tuple[float, ...], more: bool) -> None:
+    """A model that is as bad as the one before has been given up; one that is worse has met another change."""
+    watch = Watch([], delta=0.002, rows=0)
+    moment, none = datetime(2026, 1, 1), pl.DataFrame()
+
+    def errors(share: float) -> Any:
+        return (np.arange(100) % 10 < 10 * share).astype(float)
+
+    watch.look(errors(0.1).repeat(5), none, moment, "0")
+    watch.look(errors(shares[0]).repeat(2), none, moment, "0")
+    assert watch.level is not None
+    found = []
+    for number in range(TRIES + 1):
+        watch.begin(none)
+        share = shares[1] if number < TRIES else shares[2]
+        found.append(bool(watch.look(errors(share), none, moment + timedelta(days=number + 1), str(number + 1))))
+    assert found == [True] * TRIES + [more]
