@@ -7,7 +7,7 @@ cover a line. Lanes carry their names above their bars, so that a picture is leg
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -172,7 +172,14 @@ def figure(
 
 
 def lanes(
-    name: str, title: str, alt: str, found: Sequence[Lane], events: Sequence[Event], span: tuple[datetime, datetime]
+    name: str,
+    title: str,
+    alt: str,
+    found: Sequence[Lane],
+    events: Sequence[Event],
+    span: tuple[datetime, datetime],
+    *,
+    key: Mapping[str, str] | None = None,
 ) -> Chart:
     """Draw what held from when to when, a lane each, with the events above.
 
@@ -183,11 +190,13 @@ def lanes(
         found: the lanes, from above.
         events: those outside the span are not drawn.
         span: ends of the time axis.
+        key: what the levels are called where they mean something else.
     """
     shown = [event for event in events if span[0] <= event.when <= span[1]]
     letters = sorted({event.letter for event in shown})
     levels = [level for level in STYLES if any(bar.level == level for lane in found for bar in lane.bars)]
-    places, room = key_places(levels, LEFT, WIDTH)
+    names: dict[str, str] = {**(key or {})}
+    places, room = key_places([names.get(level, level) for level in levels], LEFT, WIDTH)
     step, top = 36, 6 + room + MARK_ROW * len(letters)
     board = Board(
         (span[0].timestamp(), span[1].timestamp()),
@@ -198,7 +207,7 @@ def lanes(
     )
     least = LEAST * (board.x[1] - board.x[0]) / (board.width - board.left - board.right)
     for level, (px, py) in zip(levels, places, strict=True):
-        _swatch(board, level, px, py)
+        _swatch(board, level, names.get(level, level), px, py)
     board.x_axis("", time_ticks(*span))
     _marks(board, shown, letters)
     for row, lane in enumerate(found):
@@ -251,11 +260,11 @@ def moment(when: datetime, *, seconds: bool = False) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
-def _swatch(board: Board, level: str, px: float, py: float) -> None:
+def _swatch(board: Board, level: str, name: str, px: float, py: float) -> None:
     """Draw what a level looks like, with its name, at a place in units of the picture."""
     fill, opacity = STYLES[level]
     board.box(px, py - 11, 24, 13, fill, opacity)
-    board.words(px + 29, py, level)
+    board.words(px + 29, py, name)
 
 
 def _series(points: Sequence[Point]) -> Iterator[tuple[str, int]]:

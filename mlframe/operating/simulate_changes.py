@@ -15,6 +15,12 @@ __all__ = ["changes_record", "happened", "noticed", "rows_of"]
 CONCEPT = "concept/"
 THIN = 250
 """A moment is drawn as so small a part of the time."""
+KEY: Mapping[str, str] = {
+    "ok": "training",
+    "info": "change of columns only",
+    "warning": "alarm",
+    "problem": "change of the answer",
+}
 ABOUT = {"answer": "what the columns say of the answer", "columns": "columns only: no reason to train"}
 
 
@@ -83,10 +89,10 @@ def happened(record: Mapping[str, Any]) -> Chart | None:
         for change in changes:
             since = datetime.fromisoformat(change["since"])
             until = datetime.fromisoformat(change["until"]) if change["until"] else since + 2 * thin
-            bars.append(Bar(since, until, "problem" if change["about"] == "answer" else "warning"))
+            bars.append(Bar(since, until, "problem" if change["about"] == "answer" else "info"))
             events.append(Event(since, "C", change["name"]))
             told.append(f"{change['name']} from {change['since'][:10]}")
-        found.append(Lane("known changes (light: of columns only)", bars))
+        found.append(Lane("known changes", bars))
     for item in record["strategies"]:
         if item["kind"] not in ("static", "triggered"):
             continue
@@ -98,7 +104,15 @@ def happened(record: Mapping[str, Any]) -> Chart | None:
                 told.append(f"{item['name']}: {len(moments)} {word}")
     if not found:
         return None
-    return lanes("happened", "changes (C), alarms, trainings", f"{'; '.join(told)}.", found, events, span)
+    return lanes(
+        "happened",
+        "changes (C), alarms, trainings" if changes else "alarms, trainings",
+        f"{'; '.join(told)}.",
+        found,
+        events,
+        span,
+        key=KEY,
+    )
 
 
 def _bar(when: str, thin: timedelta, level: Any) -> Bar:

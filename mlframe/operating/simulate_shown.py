@@ -216,7 +216,9 @@ def pictures(record: Mapping[str, Any]) -> list[Chart]:
     )
     every = record["strategies"]
     told = [f"{item['name']} ({item['trainings']})" for item in every]
-    alt = ", ".join(f"{item['name']} {item['value']:.3f} with {item['trainings']} trainings" for item in every)
+    alt = "With the number of trainings: " + ", ".join(
+        f"{item['name']} {item['value']:.3f} ({item['trainings']})" for item in every
+    )
     whole = bars(
         "whole", f"{record['figure']} of all rows (trainings)", alt, told, [item["value"] for item in every],
         x=record["figure"], percent=record["figure"] == "accuracy",
