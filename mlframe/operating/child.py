@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -81,7 +82,8 @@ def run_child(
     try:
         began(process.pid)
         while process.poll() is None:
-            time.sleep(LOOK_SECONDS)
+            with suppress(subprocess.TimeoutExpired):  # its end is seen at once
+                process.wait(LOOK_SECONDS)
             now = time.monotonic()
             if seconds is not None and now - started > seconds:
                 limit = f"it took longer than {seconds:g} s (update.timeout)"

@@ -509,7 +509,7 @@ def test_wandb_out_of_reach(bench: Bench, request: pytest.FixtureRequest, server
         WANDB_BASE_URL=address,
         WANDB_SILENT="true",
     )
-    result = finish(process, seconds=90)
+    result = finish(process, seconds=240)
     assert result.code == 0, result.err
     assert "Traceback" not in result.out + result.err
     warnings = [line for line in result.err.splitlines() if line.startswith("WARNING")]
@@ -517,7 +517,7 @@ def test_wandb_out_of_reach(bench: Bench, request: pytest.FixtureRequest, server
     assert f"W&B at {address} {reason}" in warnings[0]
     assert "recorded offline" in warnings[0]
     assert KEY not in result.out + result.err
-    assert time.monotonic() - began < 45
+    assert time.monotonic() - began < 80  # W&B's own patience is 90 seconds
     assert [run["status"] for run in bench.runs()] == ["finished"]
     assert len(bench.versions()) == 1
 

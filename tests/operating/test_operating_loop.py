@@ -187,7 +187,7 @@ def test_nobody_rolls_back_what_is_as_good_as_before(place: Place) -> None:
 
 @pytest.mark.slow
 def test_a_challenger_on_trial_is_promoted_or_dropped(place: Place) -> None:
-    words = ("model=linear", *NEW, "update.after=shadow", "update.trial=4s", "goal.metric=accuracy")
+    words = ("model=linear", *NEW, "update.after=shadow", "update.trial=1s", "goal.metric=accuracy")
     place.cli(*ONCE, *words)
     assert place.decisions() == ["trigger", "shadow"]
     with place.store() as store:
@@ -196,7 +196,7 @@ def test_a_challenger_on_trial_is_promoted_or_dropped(place: Place) -> None:
         log_rows(store, f"{NAME}/1", 150, right=0.7, since=datetime.now(UTC))
         log_rows(store, f"{NAME}/3", 150, right=0.9, since=datetime.now(UTC), role="shadow")
     assert "on trial" in place.cli("update", *WORDS, *words, code=2)
-    time.sleep(11)
+    time.sleep(1)
     place.cli(*ONCE, *words, "update.triggers={}")
     assert place.decisions() == ["trigger", "shadow", "promote"]
     assert place.moves() == [("promote", f"{NAME}/1", f"{NAME}/3")]
@@ -227,13 +227,15 @@ def test_no_champion_no_update(place: Place) -> None:
 @pytest.mark.slow
 def test_a_person_who_promotes_meanwhile_is_not_overruled(place: Place) -> None:
     """The decision was about another champion: it is not acted upon, and its reason stays."""
-    code, output = place.dying("operate", 5, "model=linear", *NEW, "update.once=true")  # decided, and not yet acted
+    code, output = place.dying(
+        "operate", 5, "model=linear", *NEW, "update.once=true", "update.lease=1s"
+    )  # decided, and not yet acted
     assert code == -signal.SIGKILL, output
     while (place.record()["update"] or {}).get("phase") != "decided":
-        time.sleep(11)
-        code, output = place.dying("operate", 1, "model=linear", *NEW, "update.once=true")
+        time.sleep(1)
+        code, output = place.dying("operate", 1, "model=linear", *NEW, "update.once=true", "update.lease=1s")
     place.cli("promote", f"{NAME}/2", "--force")
-    time.sleep(11)
+    time.sleep(1)
     place.cli(*ONCE, "update.triggers={}", "model=linear", "update.backoff=1h", "update.poll=1s")
     assert place.decisions()[:2] == ["trigger", "overtaken"]
     with place.store() as store:
