@@ -248,7 +248,7 @@ def sentences(record: Mapping[str, Any]) -> Iterator[str]:
             if found["high"] < 0
             else "no different from"
         )
-        yield f"{item['name']} is {sure} static training: {_difference(found)}, {item['trainings']:,} trainings."
+        yield f"{item['name']} is {sure} static training: {_difference(found)}, {_trainings(item)}."
 
 
 def _line(item: Mapping[str, Any], record: Mapping[str, Any]) -> str:
@@ -256,8 +256,11 @@ def _line(item: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     lessons = f", {item['lessons']:,} labels one by one" if item["lessons"] else ""
     against = f", {_difference(item['against_static'])} against static" if item["against_static"] else ""
     alarms = f", {len(item['alarms'])} alarms" if item["kind"] not in ("baseline", "online") else ""
-    trained = f"{item['trainings']:,} training{'s' if item['trainings'] != 1 else ''}"
-    return f"{record['figure']} {item['value']:.4f}{against}; {trained}{lessons}, {item['seconds']:.1f} s{cost}{alarms}"
+    return f"{record['figure']} {item['value']:.4f}{against}; {_trainings(item)}{lessons}, {item['seconds']:.1f} s{cost}{alarms}"
+
+
+def _trainings(item: Mapping[str, Any]) -> str:
+    return f"{item['trainings']:,} training{'s' if item['trainings'] != 1 else ''}"
 
 
 def _after(days: float) -> str:

@@ -58,6 +58,7 @@ class Simulate(Step):
             else:
                 policy = policy_of(context.config, strategy)
                 done = run_policy(stream, name, kind, policy, Learner(context, stream), watch, tell)
-            context.say(f"{name}: {len(done.trainings):,} trainings, {done.seconds:.1f} s of learning")
+            count = len(done.trainings)
+            context.say(f"{name}: {count:,} training{'s' if count != 1 else ''}, {done.seconds:.1f} s of learning")
             outcomes.append(done)
         return {"simulation": show(context, stream, outcomes)}
