@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import logging
 import os
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlframe.door import COMMANDS, FAILED, INTERRUPTED, Door
-from mlframe.errors import MlframeError, UnknownNameError, UserError
+from mlframe.errors import ConfigError, MlframeError, UnknownNameError, UserError
 
 __all__ = ["main"]
 
@@ -58,6 +59,7 @@ def _dispatch(argv: list[str]) -> int:
 
         print(__version__)
         return 0
+    _check_installed()
     door = _open_door(argv)
     words = door.overrides
     first = words[0] if words else "--help"
@@ -77,6 +79,16 @@ def _dispatch(argv: list[str]) -> int:
             raise UnknownNameError.from_name("command or task", first, known, where="command line", remedy="see --help")
         door.overrides = [f"task={first}", *words[1:]]
     return _task(door)
+
+
+def _check_installed() -> None:
+    """Say what to do where source code in the working folder hides the installed package, which has the config files."""
+    if importlib.util.find_spec("mlframe.conf") is None:
+        raise ConfigError(
+            "The source code of mlframe hides the installed package, and has no config files at the place of a package",
+            value=os.path.dirname(__file__),
+            hint="work in another folder, or install this source code itself: python -m pip install -e .",
+        )
 
 
 def _open_door(argv: Sequence[str]) -> Door:

@@ -118,7 +118,8 @@ class UnknownNameError(ConfigError, LookupError):
         cls, kind: str, name: str, available: Iterable[str], *, where: str | None = None, remedy: str | None = None
     ) -> UnknownNameError:
         """Build the text with near matches and, where the list is short, every available name."""
-        names = sorted({str(item) for item in available})
+        # Numbers by size, behind words: 2 stands before 10.
+        names = sorted({str(item) for item in available}, key=lambda one: (len(one) if one.isdigit() else 0, one))
         near = near_matches(name, names)
         parts = []
         if near:

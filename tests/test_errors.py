@@ -76,6 +76,11 @@ def test_unknown_name_shows_near_matches_and_what_there_is():
     assert "look" in str(error)
 
 
+def test_numbers_stand_by_size_behind_words():
+    error = UnknownNameError.from_name("alarm", "7", ["10", "2", "last", "1"])
+    assert "available: last, 1, 2, 10" in str(error)
+
+
 def test_many_names_are_not_listed():
     assert "available" not in str(UnknownNameError.from_name("model", "zzz", [f"name{i}" for i in range(100)]))
 

@@ -145,7 +145,8 @@ def _content(item: Any) -> str:
 
 
 def _cell(tag: str, text: str, right: bool) -> Markup:
-    kind = "n" if right else "long" if len(text) > LONG else ""
+    shown = text.striptags() if isinstance(text, Markup) else text  # an address is not shown, however long it is
+    kind = "n" if right else "long" if len(shown) > LONG else ""
     return Markup("<{tag}{kind}>{text}</{tag}>").format(
         tag=tag, text=text, kind=Markup(' class="{}"').format(kind) if kind else ""
     )

@@ -44,7 +44,7 @@ def check_update(plugins: Plugins, config: Mapping[str, Any], *, components: boo
                 "backoff",
                 "lease",
             ):
-                yield ConfigError("This needs a duration", where=f"update.{key}", hint="write it like 90s, 10m or 2h")
+                yield ConfigError("This needs a duration", where=f"update.{key}", hint="write it like 90s, 2h or 7d")
         except ParameterError as error:
             yield error
     try:

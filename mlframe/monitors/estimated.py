@@ -188,7 +188,7 @@ class EstimatedMonitor(Monitor):
         if rows >= self.least:
             likely = _calibrated(proba, past)
             notes.append(
-                f"{LEARNED} {rows:,.0f} labelled rows of {len(past)} earlier windows how far probabilities are to be believed"
+                f"{LEARNED} {rows:,.0f} labelled rows of {_windows(past)} how far probabilities are to be believed"
             )
         else:
             notes.append(
@@ -253,7 +253,7 @@ class EstimatedMonitor(Monitor):
             found[name] = stats.Estimate(*((mean, low, high) if name == "mae" else map(math.sqrt, (mean, low, high))))
         notes = [
             "an estimate believes that rows like these have errors as before: a change of concept is not seen by it",
-            f"{LEARNED} {rows:,} labelled rows of {len(past)} earlier windows how large errors are, by {', '.join(names)}",
+            f"{LEARNED} {rows:,} labelled rows of {_windows(past)} how large errors are, by {', '.join(names)}",
         ]
         return found, notes, state
 
@@ -376,6 +376,10 @@ def _expected(said: Array, proba: Array, likely: Array, resamples: int, seed: in
         half = 1.96 * float(np.std(drawn[name])) * math.sqrt(size / rows)
         found[name] = stats.Estimate(value, value - half, value + half)
     return found
+
+
+def _windows(past: Sequence[Any]) -> str:
+    return "1 earlier window" if len(past) == 1 else f"{len(past)} earlier windows"
 
 
 def _edges(series: pl.Series) -> list[float]:

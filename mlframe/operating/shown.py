@@ -85,7 +85,7 @@ def figure_text(found: Mapping[str, Any], unit: str = "1") -> str:
     text = _number(found["value"])
     if found.get("low") is not None and found.get("high") is not None:
         text += f" ({_number(found['low'])} to {_number(found['high'])})"
-    return text if unit in ("1", "") else f"{text} {unit}"
+    return text if unit in ("1", "", "target") else f"{text} {unit}"
 
 
 def _number(value: float) -> str:

@@ -76,7 +76,7 @@ def parse_duration(text: str | float | None, *, where: str, zero: bool = False) 
     except (ValueError, KeyError):
         seconds = -1.0
     if not (seconds >= 0 if zero else seconds > 0) or seconds == float("inf"):
-        raise ParameterError("Not a duration", value=text, where=where, hint="write it like 90s, 10m or 2h")
+        raise ParameterError("Not a duration", value=text, where=where, hint="write it like 90s, 2h or 7d")
     return seconds
 
 

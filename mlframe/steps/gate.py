@@ -17,7 +17,7 @@ from mlframe.steps.learned import digested_by, label_columns, label_digests, lea
 from mlframe.steps.records import declared_figures, figures_by_part
 from mlframe.steps.register import TRAINED_ROWS, row_digests
 from mlframe.steps.split import unpack
-from mlframe.steps.worth import median_of, worth_check, worth_record
+from mlframe.steps.worth import decides_alike, median_of, worth_check, worth_record
 from mlframe.table import Table
 
 LEAST_ROWS = 30
@@ -68,6 +68,9 @@ class Gate(Step):
         if value:
             checks.append(worth_check(value, said.part))
             context.say(value["text"])
+            alike = decides_alike(said, context.config["goal"]["value"], context.config["fit"]["threshold"])
+            if alike:
+                context.say(alike)
             if (
                 value["gain"]["value"] < 0
                 and learning.task == "binary"

@@ -14,9 +14,9 @@ from mlframe.config.goal import check_value
 from mlframe.contracts import Predictions
 from mlframe.pipeline import Learning
 from mlframe.stats.bootstrap import Estimate
-from mlframe.stats.money import worth_of_decisions, worth_of_values
+from mlframe.stats.money import paying_threshold, worth_of_decisions, worth_of_values
 
-__all__ = ["median_of", "worth_check", "worth_record"]
+__all__ = ["decides_alike", "median_of", "worth_check", "worth_record"]
 
 NAMES = {"doing nothing": "nothing", "acting on all": "all", "always saying the median": "usual"}
 
@@ -83,7 +83,8 @@ def worth_check(record: Mapping[str, Any], part: str) -> dict[str, Any]:
         part: where it was measured.
 
     Returns:
-        The check; `passed` is None when there are too few rows for an interval.
+        The check; `passed` is None when there are too few rows for an interval, and when not one resample
+        differs from the rival.
     """
     gain = Estimate(**record["gain"])
     text = f"{part}: 1,000 rows gain {_estimate(gain)} {record['currency']} over {record['rival']}"
@@ -92,6 +93,8 @@ def worth_check(record: Mapping[str, Any], part: str) -> dict[str, Any]:
         passed, text = None, f"{text}; too few rows for an interval"
     elif gain.high < 0:
         passed, text = False, f"{text}: the whole 95 % interval is a loss"
+    elif gain.value == gain.low == gain.high == 0:
+        passed, text = None, f"{text}: the same as {record['rival']}, so nothing is gained and nothing lost"
     elif gain.low <= 0:
         text += (
             f" (warning: the 95 % interval reaches {'below 0' if gain.low < 0 else '0'}, so this may be no gain at all)"
@@ -104,6 +107,26 @@ def worth_check(record: Mapping[str, Any], part: str) -> dict[str, Any]:
         "better": "higher",
         "evidence": text,
     }
+
+
+def decides_alike(said: Predictions, prices: Mapping[str, float], threshold: Any) -> str | None:
+    """Tell that a model of two classes decides nothing since it calls all rows the same; None where it does not.
+
+    Args:
+        said: predictions of rows that the pipeline has not learned from.
+        prices: `goal.value`.
+        threshold: `fit.threshold`.
+    """
+    if said.task != "binary" or said.frame.height == 0 or len(np.unique(said.y_pred)) > 1:
+        return None
+    called, chances, pays = "every" if said.y_pred[0] else "no", said.proba[:, 1], paying_threshold(prices)
+    text = (
+        f"warning: {called} row of the {said.part} is called {said.classes[1]!r}; probabilities of it are "
+        f"{chances.min():.4g} to {chances.max():.4g}"
+    )
+    if threshold == "value" and 0 < pays < 1:
+        text += f". Where they can be taken at their word it pays to act from {pays:.4g} on: fit.threshold={pays:.4g}"
+    return text
 
 
 def median_of(learning: Learning, target: pl.Series, rows: npt.NDArray[Any]) -> float | None:

@@ -154,7 +154,7 @@ class Alarms:
                     told["new"].append({"id": found[0] if found else None, **values})
                     continue
                 worse = SEVERITIES.index(severity) > SEVERITIES.index(before["severity"])
-                again = _text(until) > before["last"]
+                again = _text(since) >= before["last"]  # a window that goes on, looked at once more, is the same one
                 kept = {k: before["record"][k] for k in ("acknowledged",) if k in before["record"] and not worse}
                 kept |= {k: before["record"][k] for k in ("told",) if k in before["record"]}
                 values = {

@@ -191,12 +191,15 @@ class Lineage:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         data = manifest.get("data") or {}
         learning = manifest.get("learning") or {}
+        threshold = json.loads((folder / "pipeline/pipeline.json").read_text(encoding="utf-8")).get("threshold")
+        decides = {} if threshold is None else {"decides": f"{learning['classes'][1]} from p {threshold:.4g} on"}
         yield {
             "rows": data.get("rows"),
             "fingerprint of the data": data.get("key"),
             "source": (config.get("data") or {}).get("source"),
             "target": learning.get("target"),
             "task": learning.get("task"),
+            **decides,
             "made with": ", ".join(f"{item['package']} {item['version']}" for item in manifest.get("plugins") or ()),
         }
         yield Fold("The config", [Code(_json(config))])

@@ -162,6 +162,7 @@ class Pages:
         found = self._store.browsing.decisions(name, PAGE + 1, start)
 
         def told() -> Iterable[Any]:
+            yield Link(f"The model {name}", place("models", name))
             if not found:
                 yield "Nothing was decided here; 'python -m mlframe operate' decides and keeps why."
             for item in found[:PAGE]:

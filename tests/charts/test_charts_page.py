@@ -6,7 +6,7 @@ import jinja2
 import polars as pl
 import pytest
 
-from mlframe.charts.page import environment, facts, figure, interval, table, value
+from mlframe.charts.page import Link, cells, environment, facts, figure, interval, table, value
 from mlframe.contracts import Chart, Interval
 
 NASTY = "<script>alert(1)</script>"
@@ -69,3 +69,9 @@ def test_environment_escapes_and_refuses_unknown_names(tmp_path: Path) -> None:
     assert template.render(word=NASTY, missing="") == "&lt;script&gt;alert(1)&lt;/script&gt; "
     with pytest.raises(jinja2.UndefinedError):
         template.render(word="")
+
+
+def test_a_cell_is_long_by_what_is_shown_and_not_by_the_address_behind_it() -> None:
+    html = str(cells(["short", "long"], [[Link("orders/1", "/versions/" + "x" * 99), "y" * 41]]))
+    assert html.count('class="long"') == 1
+    assert '<td class="long">yyy' in html

@@ -286,8 +286,14 @@ def test_a_sure_loss_is_a_no_and_a_doubtful_one_a_warning(bench: Bench):
     # The guess calls nobody, exactly as doing nothing does.
     doubtful = bench(*TRAIN, "model=dummy", "goal.value={tp: 1, fp: -5}", "gate.strict=true")
     assert doubtful.code == 0, doubtful.out + doubtful.err
-    assert worth_of(bench)["passed"] is True
-    assert "warning: the 95 % interval reaches 0, so this may be no gain at all" in " ".join(doubtful.out.split())
+    assert worth_of(bench)["passed"] is None
+    words = " ".join(doubtful.out.split())
+    assert "worth not judged" in words
+    assert "the same as doing nothing, so nothing is gained and nothing lost" in words
+    assert "warning: no row of the holdout is called 'yes'; probabilities of it are" in words
+    assert "fit.threshold=" not in words, "who picked another threshold is not told of this one"
+    careful = bench(*TRAIN, "model=dummy", "goal.value={tp: 1, fp: -5}", "fit.threshold=value", "splitter=stratified")
+    assert "it pays to act from 0.8333 on: fit.threshold=0.8333" in " ".join(careful.out.split())
     paying = bench(*TRAIN, "goal.value={tp: 10, fp: -10}", "gate.strict=true")
     assert paying.code == 0, paying.out + paying.err
     assert worth_of(bench)["passed"] is True

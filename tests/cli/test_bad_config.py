@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from workbench import FAST, TABLE, Bench, finish, make_csv, nothing_kept, refused, spawn
 
+import mlframe
 from mlframe.testing.plugin import CliResult
 
 MODEL = """
@@ -409,3 +413,19 @@ def test_a_component_whose_library_is_absent(bench: Bench, install_plugin: Calla
     install_plugin("far", MODEL.format(name="far").replace("sklearn.dummy", "nothing_of_that_name"))
     assert bench.train().code == 0
     refused(bench.train("model=far"), "model=far cannot be imported", "nothing_of_that_name", "mlframe-far 1.0")
+
+
+# ----------------------------------------------------------------------------------------------- installation
+
+
+def test_source_code_that_hides_the_installed_package_says_what_to_do(tmp_path: Path):
+    source, installed = str(Path(mlframe.__file__).parents[1]), sysconfig.get_paths()["purelib"]
+    # Without `site` no editable install tells where the config files are, as after 'pip install .' in the source code's folder.
+    code = f"import sys; sys.path[:0] = [{source!r}, {installed!r}]; from mlframe.cli import main; sys.exit(main(sys.argv[1:]))"
+    for words in (["--help"], ["plan", "data=email"]):
+        command = [sys.executable, "-S", "-c", code, *words]
+        found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert found.returncode == 2, found.stderr
+        assert "The source code of mlframe hides the installed package" in found.stderr
+        assert "python -m pip install -e ." in found.stderr
+        assert "Traceback" not in found.stderr

@@ -101,7 +101,9 @@ def test_models_monitors_decisions_and_runs_are_shown(root: Path, tmp_path: Path
         monitor = page.page("/models/made/monitor")
         assert "1 problem and 1 warning open" in monitor
         assert monitor.count("<svg") == 1 + len(FIGURES)
-        assert "sender has moved by 0.4" in page.page("/models/made/decisions")
+        decisions = page.page("/models/made/decisions")
+        assert "sender has moved by 0.4" in decisions
+        assert 'href="/models/made"' in decisions, "and back"
         run = re.search(r'href="(/runs/[^"]+)"', model)
         assert run
         shown = page.page(run[1])

@@ -88,6 +88,17 @@ def test_the_same_window_twice_counts_once(store: Store) -> None:
     assert store.alarms.many("own")[0]["record"]["times"] == 1
 
 
+def test_a_window_that_goes_on_counts_once_however_often_it_is_looked_at(store: Store) -> None:
+    seen = {"drift/a": ("warning", {"text": "moved"})}
+    for minutes in (20, 40, 60):
+        until = NOON + timedelta(minutes=minutes)
+        store.alarms.see("own", seen, scope=["drift"], since=NOON, until=until)
+        (alarm,) = store.alarms.many("own")
+        assert (alarm["last"], alarm["record"]["times"]) == (until, 1)
+    see(store, 1, drift__a="warning")
+    assert store.alarms.many("own")[0]["record"]["times"] == 2
+
+
 def test_an_acknowledged_alarm_is_open_again_when_it_gets_worse(store: Store) -> None:
     see(store, 0, drift__a="warning")
     number = store.alarms.many("own")[0]["id"]
