@@ -27,6 +27,8 @@ FOLDS = 5
 MOST_WEIGHT = 20.0
 SURE = 3.0
 """Standard errors from which a change is told."""
+AGAIN = 200
+"""Windows after which kept rows are written down once more: a monitor is shown the 500 newest windows only."""
 CODES = 16
 """Names of a categorical column are told apart by a number of so many, the same in every window."""
 
@@ -97,27 +99,25 @@ class ConceptMonitor(Monitor):
         chosen = self._chosen(reference, window)
         known = known_rows(reference, window, extra=[str(column["logged"]) for column in chosen], most=self.stream)
         mine = [row for row in window.before if row.get("version") == reference.reference and row.get("state")]
-        kept = [row["state"]["kept"] for row in mine if row["state"].get("kept")]
-        old = np.array([line for part in kept for line in part["rows"]], dtype=np.float64)
+        latest = next((row["state"]["detectors"] for row in reversed(mine) if row["state"].get("detectors")), None)
         names = [str(column["name"]) for column in chosen]
-        if any(part["columns"] != names for part in kept):
-            old = np.empty((0, 0))
+        kept, again = _kept(reference, window, names)
+        state: dict[str, Any] = {}
+        if again:
+            state = {"kept": {"columns": names, "rows": kept, "whole": True}, "detectors": latest}
         if not len(known):
-            return Observation(
-                notes=["no label has come yet, so nothing can be said of the relation of rows and labels"]
-            )
+            note = "no label has come yet, so nothing can be said of the relation of rows and labels"
+            return Observation(notes=[note], state=state or None)
         numbers = _numbers(known, chosen, reference)
         loss = known.losses(reference.task)
-        latest = next((row["state"]["detectors"] for row in reversed(mine) if row["state"].get("detectors")), None)
-        if len(old) < min(self.reference, self.least):
-            return self._first(known, numbers, loss, names, len(old), latest)
-        old = old[: self.reference]
+        if len(kept) < min(self.reference, self.least):
+            return self._first(known, numbers, loss, names, kept, again, latest)
+        old = np.array(kept[: self.reference], dtype=np.float64)
         x_old, l_old = old[:, :-1], old[:, -1]
         rng = np.random.default_rng(self.seed)
         at = np.sort(rng.permutation(len(known))[: self.sample])
         model = _LossModel(x_old, l_old, self.seed)
         expected = model(numbers)
-        state: dict[str, Any] = {}
         seen, state["detectors"] = self._detect(known, loss, loss - expected, l_old, latest)
         table = _table(seen)
         if len(at) < self.least:
@@ -159,15 +159,23 @@ class ConceptMonitor(Monitor):
         return usable[: self.columns]
 
     def _first(
-        self, known: Known, numbers: Array, loss: Array, names: list[str], have: int, latest: Mapping[str, Any] | None
+        self,
+        known: Known,
+        numbers: Array,
+        loss: Array,
+        names: list[str],
+        kept: list[list[float]],
+        again: bool,
+        latest: Mapping[str, Any] | None,
     ) -> Observation:
         """Keep labelled rows of a first window."""
-        wanted = self.reference - have
+        wanted = self.reference - len(kept)
         at = np.sort(np.random.default_rng(self.seed).permutation(len(known))[:wanted])
         lines = np.column_stack([numbers[at], loss[at]])
         rows = [[float(f"{value:.6g}") for value in line] for line in np.nan_to_num(lines, nan=-1e9).tolist()]
-        note = f"the first {have + len(at):,} labelled rows of this version are kept to compare later ones with"
-        return Observation(notes=[note], state={"kept": {"columns": names, "rows": rows}, "detectors": latest})
+        note = f"the first {len(kept) + len(at):,} labelled rows of this version are kept to compare later ones with"
+        part = {"columns": names, "rows": [*kept, *rows] if again else rows, "whole": again}
+        return Observation(notes=[note], state={"kept": part, "detectors": latest})
 
     def _detect(
         self, known: Known, loss: Array, excess: Array, old: Array, latest: Mapping[str, Any] | None
@@ -313,6 +321,19 @@ def _decompose(
         "concept_error": concept_error,
         "overlap": float(1 / (share**2).sum() / len(x_old)),
     }
+
+
+def _kept(reference: Reference, window: Window, names: Sequence[str]) -> tuple[list[list[float]], bool]:
+    """Return the rows that earlier windows keep of these columns, and whether they must be written down once more."""
+    found: list[list[float]] = []
+    far = 0
+    for ago, row in enumerate(reversed(window.before), 1):
+        part = (row.get("state") or {}).get("kept") if row.get("version") == reference.reference else None
+        if part and part["columns"] == names:  # those of other settings are of no use
+            found, far = [*part["rows"], *found], ago
+            if part.get("whole"):
+                break
+    return found, far >= AGAIN
 
 
 def _numbers(known: Known, columns: Sequence[Mapping[str, Any]], reference: Reference) -> Array:

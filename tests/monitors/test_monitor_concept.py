@@ -125,6 +125,40 @@ def test_another_version_begins_anew(reference, before):
     assert found.state["kept"]["rows"]
 
 
+def test_the_first_rows_outlive_the_windows_that_a_monitor_is_shown(reference, before):
+    monitor, empty = ConceptMonitor(), {"version": "tiny/7", "rows": 1, "figures": {}, "state": None}
+    windows = [*before, *[empty] * 250]
+    for seed in (1, 2):  # one with labels, one without: either writes the rows down again
+        window = window_of(*draw(seed, rows=60), tuple(windows))
+        found = monitor.observe(reference, window)
+        quiet = monitor.observe(reference, replace(window, feedback=window.feedback.clear()))
+        assert quiet.state["kept"] == found.state["kept"]
+        assert found.state["kept"]["rows"] == before[0]["state"]["kept"]["rows"]
+        windows = [*windows, wait(found if seed == 1 else quiet), *[empty] * 250][-500:]
+    near = monitor.observe(reference, window_of(*draw(3, rows=60), tuple(windows[-251:-100])))
+    assert "kept" not in near.state
+    last = monitor.observe(reference, window_of(*draw(3, relation=lambda x: true_share(x - 1.5)), tuple(windows)))
+    assert [alarm.key for alarm in last.alarms] == ["concept/relation"]
+
+
+def test_few_labels_a_window_add_up_over_more_windows_than_a_monitor_is_shown(reference):
+    windows = []
+    for seed in range(5):
+        found = ConceptMonitor().observe(reference, window_of(*draw(seed, rows=45), tuple(windows[-500:])))
+        windows += [wait(found), *[{"version": "tiny/7", "rows": 1, "figures": {}, "state": None}] * 150]
+    assert ConceptMonitor().observe(reference, window_of(*draw(9, rows=250), tuple(windows[-500:]))).figures
+
+
+def test_other_columns_are_compared_with_rows_of_their_own(reference):
+    windows = [wait(ConceptMonitor(columns=2).observe(reference, make_window(labels=1.0)))]
+    for seed in (2, 3):
+        window = make_window(labels=1.0, seed=seed, before=tuple(windows))
+        found = ConceptMonitor(columns=1).observe(reference, window)
+        windows.append(wait(found))
+    assert windows[1]["state"]["kept"]["columns"] == ["amount"]
+    assert "loss_change_concept" in found.figures
+
+
 def test_without_labels_it_can_tell_nothing(reference):
     found = ConceptMonitor().observe(reference, make_window())
     assert not found.figures
