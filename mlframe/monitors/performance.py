@@ -459,8 +459,8 @@ def _groups(series: pl.Series, edges: list[float] | None, most: int, least: int)
         ]
         found = [(name, (codes == k) & known) for k, name in enumerate(names)]
     else:
-        text = series.cast(pl.String).fill_null("missing")
-        top = text.value_counts(sort=True).head(most)[series.name].sort().to_list()
+        text = series.alias("value").cast(pl.String).fill_null("missing")
+        top = text.value_counts(sort=True).head(most)["value"].sort().to_list()
         found = [(name, (text == name).to_numpy()) for name in top]
     yield from ((name, rows) for name, rows in found if int(rows.sum()) >= least)
 

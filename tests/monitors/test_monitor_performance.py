@@ -150,6 +150,13 @@ def test_parts_of_a_number_are_the_same_in_later_windows(reference):
     assert worse == [f"performance/segment/amount/below {state['quarters']['amount'][0]:g}"]
 
 
+def test_a_column_called_count_has_groups_too(reference):
+    window = make_window(labels=1.0)
+    named = replace(window, predictions=window.predictions.with_columns(pl.col("colour").alias("count")))
+    table = PerformanceMonitor(segments=["count"]).observe(reference, named).tables["segments"]
+    assert set(table.filter(pl.col("column") == "count")["value"]) > {"red"}
+
+
 def test_protected_columns_are_looked_at_unasked(reference):
     table = PerformanceMonitor().observe(reference, make_window(labels=1.0)).tables["segments"]
     assert set(table["column"]) == {"member"}
