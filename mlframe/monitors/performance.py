@@ -365,8 +365,8 @@ class PerformanceMonitor(Monitor):
         only = watched(reference, self.figures)
         cells: list[dict[str, Any]] = []
         earlier = [row for row in reversed(window.before) if row.get("version") == reference.reference]
-        known = next((row["state"]["quarters"] for row in earlier if (row.get("state") or {}).get("quarters")), {})
-        edges: dict[str, list[float]] = dict(known)
+        known = (row["state"]["quarters"] for row in earlier if (row.get("state") or {}).get("quarters"))
+        edges: dict[str, list[float]] = dict(next(known, {}))
         state: dict[str, list[float]] = {}
         for name, logged in segments:
             if name not in edges and (found := _quarters(mine.frame[logged], self.groups)):
