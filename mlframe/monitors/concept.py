@@ -29,6 +29,8 @@ SURE = 3.0
 """Standard errors from which a change is told."""
 AGAIN = 200
 """Windows after which kept rows are written down once more: a monitor is shown the 500 newest windows only."""
+UNLIKE = ("text", "datetime")
+"""Kinds of columns that are not compared: words, and dates, which move on by themselves."""
 CODES = 16
 """Names of a categorical column are told apart by a number of so many, the same in every window."""
 
@@ -61,7 +63,7 @@ class ConceptMonitor(Monitor):
         reference: labelled rows of the version's first windows that are kept to compare with.
         sample: labelled rows of a window that are compared with them.
         stream: labelled rows of a window that the detectors read; of more, a fixed sample.
-        columns: input columns that the comparison sees, the most important ones first.
+        columns: input columns that the comparison sees, the most important ones first; no text, no dates.
         margin: share of the old loss that a change must exceed.
         overlap: least effective sample size, as a share, at which the two kinds of rows can be compared.
         least: fewest labelled rows, of either.
@@ -153,7 +155,7 @@ class ConceptMonitor(Monitor):
         importance = reference.baseline.get("importance") or {}
         columns: list[Mapping[str, Any]] = [{**c, "logged": c.get("logged", c["name"])} for c in reference.inputs]
         usable = [
-            c for c in columns if c["logged"] in have and c["kind"] != "text" and "pii" not in (c.get("tags") or ())
+            c for c in columns if c["logged"] in have and c["kind"] not in UNLIKE and "pii" not in (c.get("tags") or ())
         ]
         usable.sort(key=lambda c: -float(importance.get(c["name"], 0.0)))  # stable: the table's order among equals
         return usable[: self.columns]
@@ -294,7 +296,8 @@ def _decompose(
         seed: seed of folds and trees.
 
     Returns:
-        change, rows, concept, each with its standard error (`_error`), and `overlap`: effective sample size by old rows.
+        change, rows, concept, each with its standard error (`_error`), and `overlap`: effective sample size by old rows,
+        less where new rows have no like among them.
     """
     x = np.vstack([x_old, x_new])
     new = np.r_[np.zeros(len(x_old)), np.ones(len(x_new))]
@@ -312,6 +315,8 @@ def _decompose(
     left = l_new - m_new
     old, now = float(l_old.mean()), float(l_new.mean())
     concept_error = math.sqrt(float(left.var()) / len(left) + correction)
+    # The mean weight is 1 where every new row has its like among the old ones, and near 0 where none has.
+    overlap = min(1.0, float(weight.mean())) / float((share**2).sum()) / len(x_old)
     return {
         "change": now - old,
         "change_error": math.sqrt(float(l_old.var()) / len(l_old) + float(l_new.var()) / len(l_new)),
@@ -319,7 +324,7 @@ def _decompose(
         "rows_error": math.sqrt(float(l_old.var()) / len(l_old) + float(m_new.var()) / len(m_new) + correction),
         "concept": now - moved,
         "concept_error": concept_error,
-        "overlap": float(1 / (share**2).sum() / len(x_old)),
+        "overlap": overlap,
     }
 
 

@@ -112,6 +112,28 @@ def test_rows_that_cannot_be_compared_are_a_note(reference, before):
     assert "loss_change_concept" not in found.figures
 
 
+@pytest.mark.parametrize("kind", ["numeric", "datetime"])
+def test_a_column_that_tells_all_new_rows_from_all_old_ones(reference, kind):
+    """Rows of another range, where nothing is known of the relation: with a running number, too, nothing can be told."""
+    column = {"name": "serial", "kind": kind, "dtype": "Float64", "tags": [], "logged": "serial"}
+    known = replace(reference, inputs=[*reference.inputs, column])
+
+    def serial(window, day):
+        moment = pl.col("time") + timedelta(days=day)
+        at = moment if kind == "datetime" else moment.dt.epoch()
+        return replace(window, predictions=window.predictions.with_columns(serial=at))
+
+    first = (wait(ConceptMonitor().observe(known, serial(window_of(*draw(0, spread=0.3)), 0))),)
+    other = {"spread": 0.2, "centre": 4.0, "relation": lambda x: 0.5 + 0 * x}
+    found = ConceptMonitor().observe(known, serial(window_of(*draw(1, **other), first), 7))
+    assert not found.alarms
+    assert found.figures["comparable_share"].value < 0.1
+    same = ConceptMonitor().observe(known, serial(window_of(*draw(1, spread=0.3), first), 7))
+    assert ("loss_change_concept" in same.figures) == (
+        kind == "datetime"
+    )  # dates move on by themselves, and are not compared
+
+
 def test_detectors_go_on_from_window_to_window(reference, before):
     found = ConceptMonitor().observe(reference, window_of(*draw(1, rows=500), before))
     later = ConceptMonitor().observe(reference, window_of(*draw(2, rows=500), (*before, wait(found))))
