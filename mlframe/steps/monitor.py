@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlframe.operating.observing import Look
     from mlframe.operating.windows import Span
 
+HISTORY = ("window", "now", "partial", "mature", "alarms", "figures", "state")
+"""What earlier windows are asked for: tables and declarations are most of a record, and nobody needs them again."""
 KEPT = 10_000
 """Windows of the past that are known to a look."""
 
@@ -160,7 +162,7 @@ class _Session:
         from mlframe.operating.due import due_windows, new_labels
         from mlframe.operating.windows import cut
 
-        rows = self.store.windows.many(self.name, source=self.arrivals.source, limit=KEPT)
+        rows = self.store.windows.many(self.name, source=self.arrivals.source, limit=KEPT, keys=HISTORY)
         self.history = [row for row in rows if row["record"].get("window") == self.text]
         recorded = {(row["version"], row["since"], row["until"]): row for row in self.history}
         since, until = self._aligned()
