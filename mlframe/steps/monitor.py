@@ -290,9 +290,21 @@ class _Session:
             labels=self.labels,
             gone=self.gone,
             failed=self.failed,
+            refused=self._refused(),
         )
         start = min((span.since for span in self.spans), default=self.now)
         self.store.alarms.see(self.name, found, scope=("monitor",), since=min(start, self.now), until=self.now)
+
+    def _refused(self) -> dict[int, int]:
+        """Return status to requests that got no prediction after the last one that got one: no window tells of them."""
+        import polars as pl
+
+        last = max((span.last for span in self.spans if span.last is not None), default=None)
+        found = None if last is None else self.arrivals.failures(last, self.now)
+        if found is None:
+            return {}
+        counted = found.group_by("status").agg(pl.col("requests").sum()).collect(engine="streaming")
+        return dict(zip(counted["status"].to_list(), counted["requests"].to_list(), strict=True))
 
     # ------------------------------------------------------------------------------------------------ outcome
 
