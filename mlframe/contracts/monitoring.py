@@ -96,10 +96,10 @@ class Window:
             or table does not hold is null.
         feedback: the latest feedback for each predicted row: request_id, row, time (of the feedback), label, outcome
             (JSON), caller.
-        before: records of earlier windows of the model, the oldest first: since, until, version, rows, figures (name to
+        before: records of the 500 newest earlier windows of the model, the oldest first: since, until, version, rows, figures (name to
             {value, low, high}) and `state`, what this monitor kept.
-        failures: requests for predictions that were refused or failed, of any version: time (to the second), route,
-            status (HTTP), requests. None where nobody knows, as of the rows of a file.
+        failures: requests for predictions that were refused or failed: time (to the second), version (that would
+            have answered), route, status (HTTP), requests. None where nobody knows, as of the rows of a file.
     """
 
     name: str

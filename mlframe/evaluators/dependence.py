@@ -52,8 +52,13 @@ def dependence_chart(sample: Sample, name: str, classes: tuple[str, ...], relate
             return _lines(name, number, classes, grid, *_accumulated(sample, series, grid), "accumulated local effects")
         return _lines(name, number, classes, grid, *_partial(sample, series, grid.tolist()), "partial dependence")
     if column.kind in ("categorical", "boolean"):
-        counts = series.drop_nulls().value_counts(name="rows").sort(["rows", name], descending=[True, False])
-        kept = counts[name].head(GRID).to_list()
+        counts = (
+            series.drop_nulls()
+            .alias("value")
+            .value_counts(name="rows")
+            .sort(["rows", "value"], descending=[True, False])
+        )
+        kept = counts["value"].head(GRID).to_list()
         if len(kept) < 2:
             return None
         return _categories(name, number, classes, kept, *_partial(sample, series, kept))

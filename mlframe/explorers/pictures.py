@@ -37,8 +37,8 @@ def binned(values: pl.Series, kind: str, bins: int) -> Array:
     """Return codes 0.. of a column: quantile bins of numbers, the most frequent categories and one for the rest."""
     if kind in ("numeric", "text") or (kind == "datetime" and values.dtype.is_temporal()):
         return stats.quantile_bins(numbers(values, kind), bins)
-    text = values.cast(pl.String, strict=False)
-    top = text.drop_nulls().value_counts(sort=True).head(bins)[text.name]
+    text = values.cast(pl.String, strict=False).alias("value")
+    top = text.drop_nulls().value_counts(sort=True).head(bins)["value"]
     top = top.sort()
     codes = text.replace_strict(top, np.arange(len(top)), default=len(top), return_dtype=pl.Int64)
     codes = pl.select(pl.when(text.is_null()).then(len(top) + 1).otherwise(codes)).to_series()
@@ -49,7 +49,7 @@ def target(values: pl.Series, task: str) -> Chart:
     """Draw the target: bars of classes, or a histogram of values."""
     if task == "regression":
         return _histogram("target", "Target", values, "numeric", [("rows", np.ones(len(values), dtype=bool))])
-    counts = values.cast(pl.String).value_counts(sort=True, normalize=True, name="share").head(15)
+    counts = values.cast(pl.String).alias("value").value_counts(sort=True, normalize=True, name="share").head(15)
     names, shares = [str(name) for name in counts.to_series(0)], counts["share"].to_list()
     alt = "Share of rows: " + ", ".join(f"{n} {s:.1%}" for n, s in zip(names, shares, strict=True)) + "."
     return plots.bars("target", "Target", alt, names, shares, x="share of rows", percent=True)
@@ -84,7 +84,7 @@ def distribution(values: pl.Series, kind: str, truth: pl.Series, task: str) -> l
             return _relation(name, values, kind, truth)
         groups = [("rows", np.ones(len(values), dtype=bool))]
         if task != "regression":
-            text = truth.cast(pl.String)
+            text = truth.cast(pl.String).alias("value")
             top = text.value_counts(sort=True).to_series(0).head(GROUPS).to_list()
             groups = [(str(item), (text == item).fill_null(False).to_numpy()) for item in top]
         title = f"{label}: words" if kind == "text" else label
@@ -93,7 +93,7 @@ def distribution(values: pl.Series, kind: str, truth: pl.Series, task: str) -> l
     if task == "regression":
         judged, words = pl.col("target").cast(pl.Float64).mean(), "mean target"
     else:
-        common = str(truth.cast(pl.String).value_counts(sort=True).to_series(0)[-1])
+        common = str(truth.cast(pl.String).alias("value").value_counts(sort=True).to_series(0)[-1])
         judged, words = (pl.col("target").cast(pl.String) == common).mean(), f"share of {common}"
     found = frame.group_by("value").agg(rows=pl.len(), judged=judged).sort(["rows", "value"], descending=[True, False])
     rows, percent = found.head(10), task != "regression"

@@ -216,7 +216,7 @@ def _target(target: pl.Series, task: str) -> list[Finding]:
         ends = f"nine rows of ten lie between {number(low)} and {number(high)}"
         text = f"The target's median is {number(middle)}; {ends}."
         return [Finding("info", text)]
-    shares = target.cast(pl.String).value_counts(sort=True, normalize=True)
+    shares = target.cast(pl.String).alias("value").value_counts(sort=True, normalize=True)
     found = [Finding("info", "Target: " + _classes(shares.rows()) + ".")]
     rare = [(name, share) for name, share in shares.iter_rows() if share < RARE]
     if rare:

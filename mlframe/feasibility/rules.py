@@ -152,7 +152,7 @@ def _questions(series: pl.Series, kind: str, truth: Array) -> Iterator[Question]
         yield _question(name, f"{name} at most {said}", test, inside, truth, best[1])
         return
     words = series.cast(pl.String)
-    common = words.drop_nulls().value_counts(sort=True).head(LEVELS)[series.name].to_list()
+    common = words.drop_nulls().alias("value").value_counts(sort=True).head(LEVELS)["value"].to_list()
     if not common:
         return
     places = {word: at for at, word in enumerate(common)}

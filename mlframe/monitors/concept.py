@@ -27,6 +27,10 @@ FOLDS = 5
 MOST_WEIGHT = 20.0
 SURE = 3.0
 """Standard errors from which a change is told."""
+AGAIN = 200
+"""Windows after which kept rows are written down once more: a monitor is shown the 500 newest windows only."""
+UNLIKE = ("text", "datetime")
+"""Kinds of columns that are not compared: words, and dates, which move on by themselves."""
 CODES = 16
 """Names of a categorical column are told apart by a number of so many, the same in every window."""
 
@@ -59,7 +63,7 @@ class ConceptMonitor(Monitor):
         reference: labelled rows of the version's first windows that are kept to compare with.
         sample: labelled rows of a window that are compared with them.
         stream: labelled rows of a window that the detectors read; of more, a fixed sample.
-        columns: input columns that the comparison sees, the most important ones first.
+        columns: input columns that the comparison sees, the most important ones first; no text, no dates.
         margin: share of the old loss that a change must exceed.
         overlap: least effective sample size, as a share, at which the two kinds of rows can be compared.
         least: fewest labelled rows, of either.
@@ -97,27 +101,25 @@ class ConceptMonitor(Monitor):
         chosen = self._chosen(reference, window)
         known = known_rows(reference, window, extra=[str(column["logged"]) for column in chosen], most=self.stream)
         mine = [row for row in window.before if row.get("version") == reference.reference and row.get("state")]
-        kept = [row["state"]["kept"] for row in mine if row["state"].get("kept")]
-        old = np.array([line for part in kept for line in part["rows"]], dtype=np.float64)
+        latest = next((row["state"]["detectors"] for row in reversed(mine) if row["state"].get("detectors")), None)
         names = [str(column["name"]) for column in chosen]
-        if any(part["columns"] != names for part in kept):
-            old = np.empty((0, 0))
+        kept, again = _kept(reference, window, names)
+        state: dict[str, Any] = {}
+        if again:
+            state = {"kept": {"columns": names, "rows": kept, "whole": True}, "detectors": latest}
         if not len(known):
-            return Observation(
-                notes=["no label has come yet, so nothing can be said of the relation of rows and labels"]
-            )
+            note = "no label has come yet, so nothing can be said of the relation of rows and labels"
+            return Observation(notes=[note], state=state or None)
         numbers = _numbers(known, chosen, reference)
         loss = known.losses(reference.task)
-        latest = next((row["state"]["detectors"] for row in reversed(mine) if row["state"].get("detectors")), None)
-        if len(old) < min(self.reference, self.least):
-            return self._first(known, numbers, loss, names, len(old), latest)
-        old = old[: self.reference]
+        if len(kept) < min(self.reference, self.least):
+            return self._first(known, numbers, loss, names, kept, again, latest)
+        old = np.array(kept[: self.reference], dtype=np.float64)
         x_old, l_old = old[:, :-1], old[:, -1]
         rng = np.random.default_rng(self.seed)
         at = np.sort(rng.permutation(len(known))[: self.sample])
         model = _LossModel(x_old, l_old, self.seed)
         expected = model(numbers)
-        state: dict[str, Any] = {}
         seen, state["detectors"] = self._detect(known, loss, loss - expected, l_old, latest)
         table = _table(seen)
         if len(at) < self.least:
@@ -153,21 +155,29 @@ class ConceptMonitor(Monitor):
         importance = reference.baseline.get("importance") or {}
         columns: list[Mapping[str, Any]] = [{**c, "logged": c.get("logged", c["name"])} for c in reference.inputs]
         usable = [
-            c for c in columns if c["logged"] in have and c["kind"] != "text" and "pii" not in (c.get("tags") or ())
+            c for c in columns if c["logged"] in have and c["kind"] not in UNLIKE and "pii" not in (c.get("tags") or ())
         ]
         usable.sort(key=lambda c: -float(importance.get(c["name"], 0.0)))  # stable: the table's order among equals
         return usable[: self.columns]
 
     def _first(
-        self, known: Known, numbers: Array, loss: Array, names: list[str], have: int, latest: Mapping[str, Any] | None
+        self,
+        known: Known,
+        numbers: Array,
+        loss: Array,
+        names: list[str],
+        kept: list[list[float]],
+        again: bool,
+        latest: Mapping[str, Any] | None,
     ) -> Observation:
         """Keep labelled rows of a first window."""
-        wanted = self.reference - have
+        wanted = self.reference - len(kept)
         at = np.sort(np.random.default_rng(self.seed).permutation(len(known))[:wanted])
         lines = np.column_stack([numbers[at], loss[at]])
         rows = [[float(f"{value:.6g}") for value in line] for line in np.nan_to_num(lines, nan=-1e9).tolist()]
-        note = f"the first {have + len(at):,} labelled rows of this version are kept to compare later ones with"
-        return Observation(notes=[note], state={"kept": {"columns": names, "rows": rows}, "detectors": latest})
+        note = f"the first {len(kept) + len(at):,} labelled rows of this version are kept to compare later ones with"
+        part = {"columns": names, "rows": [*kept, *rows] if again else rows, "whole": again}
+        return Observation(notes=[note], state={"kept": part, "detectors": latest})
 
     def _detect(
         self, known: Known, loss: Array, excess: Array, old: Array, latest: Mapping[str, Any] | None
@@ -286,7 +296,8 @@ def _decompose(
         seed: seed of folds and trees.
 
     Returns:
-        change, rows, concept, each with its standard error (`_error`), and `overlap`: effective sample size by old rows.
+        change, rows, concept, each with its standard error (`_error`), and `overlap`: effective sample size by old rows,
+        less where new rows have no like among them.
     """
     x = np.vstack([x_old, x_new])
     new = np.r_[np.zeros(len(x_old)), np.ones(len(x_new))]
@@ -304,6 +315,8 @@ def _decompose(
     left = l_new - m_new
     old, now = float(l_old.mean()), float(l_new.mean())
     concept_error = math.sqrt(float(left.var()) / len(left) + correction)
+    # The mean weight is 1 where every new row has its like among the old ones, and near 0 where none has.
+    overlap = min(1.0, float(weight.mean())) / float((share**2).sum()) / len(x_old)
     return {
         "change": now - old,
         "change_error": math.sqrt(float(l_old.var()) / len(l_old) + float(l_new.var()) / len(l_new)),
@@ -311,8 +324,21 @@ def _decompose(
         "rows_error": math.sqrt(float(l_old.var()) / len(l_old) + float(m_new.var()) / len(m_new) + correction),
         "concept": now - moved,
         "concept_error": concept_error,
-        "overlap": float(1 / (share**2).sum() / len(x_old)),
+        "overlap": overlap,
     }
+
+
+def _kept(reference: Reference, window: Window, names: Sequence[str]) -> tuple[list[list[float]], bool]:
+    """Return the rows that earlier windows keep of these columns, and whether they must be written down once more."""
+    found: list[list[float]] = []
+    far = 0
+    for ago, row in enumerate(reversed(window.before), 1):
+        part = (row.get("state") or {}).get("kept") if row.get("version") == reference.reference else None
+        if part and part["columns"] == names:  # those of other settings are of no use
+            found, far = [*part["rows"], *found], ago
+            if part.get("whole"):
+                break
+    return found, far >= AGAIN
 
 
 def _numbers(known: Known, columns: Sequence[Mapping[str, Any]], reference: Reference) -> Array:

@@ -19,6 +19,8 @@ __all__ = ["Read", "read_window", "since_of"]
 
 DIGEST = r"^[0-9a-f]{32}$"
 """What the prediction log keeps of a private value."""
+TIME = "__time__"
+"""The log's time, beside input columns that may have any name."""
 SLICES = 10
 """Stretches of a window in which its beginning is looked for."""
 LEAST_ROWS = 30
@@ -65,7 +67,7 @@ def read_window(reference: Reference, window: Window, sampled: int, seed: int) -
     frame, found, records = _rows(reference, window), Read(), _records(reference)
     held = set(frame.collect_schema().names())
     found.absent = [name for name in records if name not in held]
-    said = {n: _sketch(r) for n, r in reference.baseline["predictions"]["columns"].items() if n in held}
+    said = {n: _sketch(r) for n, r in _outputs(reference).items() if n in held}
     wanted = [name for name in records if name in held]
     before = {name: _before(reference, records[name]) for name in wanted}
     now: dict[str, Sketch] = {}
@@ -73,9 +75,9 @@ def read_window(reference: Reference, window: Window, sampled: int, seed: int) -
     rng = np.random.default_rng(seed)
     drawn: list[pl.DataFrame] = []
     keys = np.empty(0)
-    for part in window.batches(frame.select(*wanted, *(name for name in said if name not in wanted), "time")):
+    for part in window.batches(frame.select(*wanted, *said, TIME)):
         found.rows += len(part)
-        found.timed = found.timed or part["time"].null_count() < len(part)
+        found.timed = found.timed or part[TIME].null_count() < len(part)
         for name in wanted:
             record, series = records[name], part[name]
             if "pii" in record["tags"] and name not in found.hidden and _digested(series):
@@ -120,7 +122,7 @@ def since_of(reference: Reference, window: Window, name: str, before: Sketch, ef
     records = _records(reference)
     kind = records[name]["kind"] if name in records else "numeric"
     record = reference.baseline["columns"].get(name, {})
-    place = ((pl.col("time") - window.since).dt.total_microseconds() / (span.total_seconds() * 1e6)).floor()
+    place = ((pl.col(TIME) - window.since).dt.total_microseconds() / (span.total_seconds() * 1e6)).floor()
     slices = place.clip(0, SLICES - 1).cast(pl.Int32, strict=False).alias("__slice__")
     for part in window.batches(_rows(reference, window).select(name, slices)):
         for (number,), rows in part.drop_nulls("__slice__").group_by("__slice__"):
@@ -143,7 +145,7 @@ def _records(reference: Reference) -> dict[str, Mapping[str, Any]]:
 
 
 def _rows(reference: Reference, window: Window) -> pl.LazyFrame:
-    """Return the rows that the version answered, with input columns by their names; shadows left out."""
+    """Return the rows that the version answered, with input columns by their names, and `TIME`; shadows left out."""
     import polars as pl
 
     frame = window.predictions
@@ -153,15 +155,16 @@ def _rows(reference: Reference, window: Window) -> pl.LazyFrame:
     if "version" in held:
         frame = frame.filter(pl.col("version").fill_null(reference.reference) == reference.reference)
     names = {column["name"]: column.get("logged", column["name"]) for column in reference.inputs}
-    kept = [*names, "time", "y_pred", *(name for name in held if name.startswith("p_"))]
-    made = {}
-    for name in dict.fromkeys(kept):
-        source = names.get(name, name)
-        if source in held:
-            made[name] = pl.col(source).alias(name)
-        elif name == "time":
-            made[name] = pl.lit(None, pl.Datetime("us", "UTC")).alias(name)
-    return frame.select(made.values())
+    sources = {**{name: name for name in _outputs(reference)}, **names}
+    made = [pl.col(source).alias(name) for name, source in sources.items() if source in held]
+    time = pl.col("time") if "time" in held else pl.lit(None, pl.Datetime("us", "UTC"))
+    return frame.select(*made, time.alias(TIME))
+
+
+def _outputs(reference: Reference) -> dict[str, Any]:
+    """Return what is known of the predictions' columns; one that is called like an input is left out."""
+    inputs = {column["name"] for column in reference.inputs}
+    return {name: known for name, known in reference.baseline["predictions"]["columns"].items() if name not in inputs}
 
 
 def _sketch(record: Mapping[str, Any]) -> Sketch:

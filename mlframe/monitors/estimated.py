@@ -39,6 +39,8 @@ BINS = 20
 """Bins of a probability in which labelled rows are counted."""
 PAST = 60
 """Earlier windows that a calibration, or a model of the errors, is learned from."""
+CELLS = 10_000_000
+"""Most rows times classes times classes: each row counts as every class, and has a probability of every class."""
 DRAWN = 5_000
 """Rows on which the width of an interval is measured; that of more rows follows from their number."""
 QUANTILES = 4
@@ -58,7 +60,7 @@ class EstimatedMonitor(Monitor):
         margin: share of its value at registration that a figure may lose.
         least: labelled rows of earlier windows that a calibration or a model of errors needs.
         columns: input columns that the model of errors sees, beside the answer, the most important first.
-        rows: rows of a window from which on a sample is taken.
+        rows: rows of a window from which on a sample is taken; with many classes it is smaller.
         resamples: resamples for the intervals.
         seed: seed of the resamples.
 
@@ -158,7 +160,8 @@ class EstimatedMonitor(Monitor):
         outputs = outputs_of(reference)
         if any(name not in have for name in outputs):
             return pl.DataFrame(schema=outputs)
-        rows = sampled(champions(window.predictions, reference), max(1, -(-window.rows // self.rows)))
+        most = max(1000, min(self.rows, CELLS // max(1, len(reference.classes)) ** 2))
+        rows = sampled(champions(window.predictions, reference), max(1, -(-window.rows // most)))
         frame = rows.select(*outputs, *extra).collect(engine="streaming")
         numbers = outputs[1:] or outputs
         return frame.filter(

@@ -149,7 +149,7 @@ class PerformanceMonitor(Monitor):
         versions = self._versions(reference, known)
         if versions is not None:
             tables["versions"] = versions
-        cells, state = self._cells(reference, mine, segments)
+        cells, state = self._cells(reference, window, mine, segments)
         if cells:
             tables["segments"] = pl.DataFrame(cells, infer_schema_length=None)
         alarms = [
@@ -157,9 +157,9 @@ class PerformanceMonitor(Monitor):
                 reference, mine, found, figures["label_maturity"].value if "label_maturity" in figures else None
             ),
             *self._targets(reference, found),
-            *self._groups(reference, window, cells, state),
+            *self._groups(reference, window, cells, state["segments"]),
         ]
-        return Observation(figures, alarms, tables, notes=notes, state={"segments": state} if state else None)
+        return Observation(figures, alarms, tables, notes=notes, state=state if segments else None)
 
     # ------------------------------------------------------------------------------------------------ labels
 
@@ -353,15 +353,25 @@ class PerformanceMonitor(Monitor):
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def _cells(
-        self, reference: Reference, mine: Known, segments: Sequence[tuple[str, str]]
-    ) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
-        """Measure each group; the state holds its rows, mean loss and the loss's variance."""
+        self, reference: Reference, window: Window, mine: Known, segments: Sequence[tuple[str, str]]
+    ) -> tuple[list[dict[str, Any]], dict[str, dict[str, list[float]]]]:
+        """Measure each group.
+
+        Returns:
+            The groups, and for later windows in `segments` the rows of each, mean loss and the loss's variance, in `quarters`
+            where numbers were cut: groups of later windows are the same.
+        """
         loss = mine.losses(reference.task)
         only = watched(reference, self.figures)
         cells: list[dict[str, Any]] = []
+        earlier = [row for row in reversed(window.before) if row.get("version") == reference.reference]
+        known = (row["state"]["quarters"] for row in earlier if (row.get("state") or {}).get("quarters"))
+        edges: dict[str, list[float]] = dict(next(known, {}))
         state: dict[str, list[float]] = {}
         for name, logged in segments:
-            for value, rows in _groups(mine.frame[logged], self.groups, self.least):
+            if name not in edges and (found := _quarters(mine.frame[logged], self.groups)):
+                edges[name] = found
+            for value, rows in _groups(mine.frame[logged], edges.get(name), self.groups, self.least):
                 part = mine.take(rows)
                 record: dict[str, Any] = {"column": name, "value": value, "rows": len(part)}
                 record |= {"loss": float(loss[rows].mean())}
@@ -371,7 +381,7 @@ class PerformanceMonitor(Monitor):
                     record |= {figure: item.value, f"{figure} low": item.low, f"{figure} high": item.high}
                 cells.append(record)
                 state[f"{name}={value}"] = [len(part), float(loss[rows].mean()), float(loss[rows].var())]
-        return cells, state
+        return cells, {"segments": state, "quarters": edges}
 
     def _groups(
         self, reference: Reference, window: Window, cells: Sequence[Mapping[str, Any]], state: Mapping[str, list[float]]
@@ -423,14 +433,24 @@ def _own(known: Known, reference: Reference) -> Array:
     return known.frame.select(own & (pl.col("role").is_null() | (pl.col("role") == "champion"))).to_series().to_numpy()
 
 
-def _groups(series: pl.Series, most: int, least: int) -> Iterator[tuple[str, Array]]:
-    """Give the groups of a column: values, or quarters of a number with many."""
+def _quarters(series: pl.Series, most: int) -> list[float]:
+    """Return where a number with many values is cut into quarters; nothing for other columns."""
     import polars as pl
 
-    if series.dtype.is_numeric() and series.n_unique() > most:
+    if not series.dtype.is_numeric() or series.n_unique() <= most:
+        return []
+    values = series.cast(pl.Float64).drop_nulls().to_numpy()
+    edges = np.quantile(values[np.isfinite(values)], [0.25, 0.5, 0.75])
+    return sorted({float(f"{edge:.3g}") for edge in edges})
+
+
+def _groups(series: pl.Series, edges: list[float] | None, most: int, least: int) -> Iterator[tuple[str, Array]]:
+    """Give the groups of a column: values, or the parts between edges."""
+    import polars as pl
+
+    if edges and series.dtype.is_numeric():
         values = series.cast(pl.Float64).to_numpy()
         known = np.isfinite(values)
-        edges = [float(f"{edge:.3g}") for edge in np.unique(np.quantile(values[known], [0.25, 0.5, 0.75]))]
         codes = np.searchsorted(edges, values, side="right")
         names = [
             f"below {edges[0]:g}",
@@ -439,8 +459,8 @@ def _groups(series: pl.Series, most: int, least: int) -> Iterator[tuple[str, Arr
         ]
         found = [(name, (codes == k) & known) for k, name in enumerate(names)]
     else:
-        text = series.cast(pl.String).fill_null("missing")
-        top = text.value_counts(sort=True).head(most)[series.name].sort().to_list()
+        text = series.alias("value").cast(pl.String).fill_null("missing")
+        top = text.value_counts(sort=True).head(most)["value"].sort().to_list()
         found = [(name, (text == name).to_numpy()) for name in top]
     yield from ((name, rows) for name, rows in found if int(rows.sum()) >= least)
 

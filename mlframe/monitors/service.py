@@ -163,13 +163,14 @@ class ServiceMonitor(Monitor):
             )
         alarms = self._alarms(reference, window, figures, len(latencies))
         if window.failures is not None:
-            wrong = window.failures.group_by("status").agg(pl.col("requests").sum()).collect(engine="streaming")
+            mine = window.failures.filter(pl.col("version") == reference.reference)
+            wrong = mine.group_by("status").agg(pl.col("requests").sum()).collect(engine="streaming")
             counts = dict(zip(wrong["status"].to_list(), wrong["requests"].to_list(), strict=True))
             figures |= _wrong(counts, len(latencies))
             alarms += self._wrong_alarms(window, figures, counts)
             if counts:
                 said = ", ".join(f"{count:,} times {status}" for status, count in sorted(counts.items()))
-                notes.append(f"requests without a prediction, whichever version: {said}")
+                notes.append(f"requests without a prediction: {said}")
         return Observation(figures=figures, alarms=alarms, notes=notes)
 
     @staticmethod

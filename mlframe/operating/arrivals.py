@@ -144,7 +144,7 @@ def arrivals_of_rows(
     inputs = {column["name"]: column["logged"] for column in reference.inputs}
     told, own = _own_columns(frame, inputs, source, time, moment)
     outputs = ["y_pred", *(f"p_{name}" for name in reference.classes)]
-    if all(name in frame.columns for name in outputs):
+    if all(name in frame.columns and name not in inputs for name in outputs):
         columns = [
             frame[name if name in frame.columns else logged].alias(logged)
             for name, logged in inputs.items()
@@ -154,9 +154,7 @@ def arrivals_of_rows(
             frame.select(outputs)
         )
     else:
-        parts = list(_scored(frame, reference, source))
-        scored = pl.concat(parts)
-        rows = told.hstack(scored.rename({name: logged for name, logged in inputs.items() if name != logged}))
+        rows = told.hstack(pl.concat(list(_scored(frame, reference, source))))
     if "version" not in own:
         rows = rows.with_columns(pl.lit(reference.reference).alias("version"))
     files = folder / "monitored.parquet", folder / "monitored_feedback.parquet"
@@ -238,11 +236,15 @@ def _times(series: pl.Series, source: str) -> pl.Series:
 
 
 def _scored(frame: pl.DataFrame, reference: Reference, source: str) -> Any:
-    """Give inputs and predictions, a batch at a time."""
+    """Give inputs by their names in the log, and predictions, a batch at a time."""
+    import polars as pl
+
     from mlframe.pipeline.inputs import conform
 
     assert reference.opener is not None
     pipeline = reference.opener()
+    logged = {column["name"]: column["logged"] for column in reference.inputs}
     for part in frame.iter_slices(BATCH):
         fitting = conform(part, reference.inputs, source)
-        yield fitting.select(pipeline.inputs).hstack(pipeline.predict(fitting))
+        inputs = fitting.select(pl.col(name).alias(logged[name]) for name in pipeline.inputs)
+        yield inputs.hstack(pipeline.predict(fitting))

@@ -128,4 +128,4 @@ def _day(when: str | None, change: Mapping[str, Any]) -> str:
     if when is None:
         return "none"
     days = (datetime.fromisoformat(when) - datetime.fromisoformat(change["since"])) / timedelta(days=1)
-    return f"after {days:.0f} days" if days >= 1.5 else f"after {days:.0f} day"
+    return f"after {days:.0f} day{'' if round(days) == 1 else 's'}"

@@ -30,6 +30,7 @@ def troubles(
     labels: Labels | None,
     gone: Mapping[str, Exception],
     failed: Mapping[str, Exception],
+    refused: Mapping[int, int] | None = None,
 ) -> dict[str, Found]:
     """Return key to severity and record, as `store.alarms.see` takes them.
 
@@ -41,10 +42,11 @@ def troubles(
         labels: feedback that came since the last look.
         gone: versions that answered and cannot be opened, with the error.
         failed: monitors that failed, with the error.
+        refused: status (HTTP) to requests that got no prediction since the last one that got one.
     """
     found: dict[str, Found] = {}
     if isinstance(window, timedelta):
-        found |= _silence(spans, window, now)
+        found |= _silence(spans, window, now, refused or {})
     if late:
         found["monitor/clock"] = (
             "warning",
@@ -89,7 +91,7 @@ def troubles(
     return found
 
 
-def _silence(spans: Sequence[Span], window: timedelta, now: datetime) -> dict[str, Found]:
+def _silence(spans: Sequence[Span], window: timedelta, now: datetime, refused: Mapping[int, int]) -> dict[str, Found]:
     """Find a silence that is longer than any before."""
     if len(spans) < HISTORY:
         return {}
@@ -99,13 +101,20 @@ def _silence(spans: Sequence[Span], window: timedelta, now: datetime) -> dict[st
         return {}
     last = spans[-1].last or spans[-1].until
     usual = sorted(sum(span.rows.values()) for span in spans)[len(spans) // 2]
+    text = f"Nothing was predicted since {last:%Y-%m-%d %H:%M} UTC; a window had {usual:,} predictions before."
+    cause = "the prediction server does not run, callers do not reach it, or its log cannot be written"
+    if refused:
+        told = ", ".join(f"{count:,} times {status}" for status, count in sorted(refused.items()))
+        text += f" Since then requests got no prediction: {told}."
+        cause = "the server runs, and fails at every request (5xx) or refuses it (4xx)"
+    evidence = {"windows": int(silent), "longest_before": int(max(gaps, default=0)), "usual_rows": usual}
     return {
         "monitor/no_rows": (
             "problem",
             {
-                "text": f"Nothing was predicted since {last:%Y-%m-%d %H:%M} UTC; a window had {usual:,} predictions before.",
-                "evidence": {"windows": int(silent), "longest_before": int(max(gaps, default=0)), "usual_rows": usual},
-                "cause": "the prediction server does not run, callers do not reach it, or its log cannot be written",
+                "text": text,
+                "evidence": {**evidence, **{str(status): count for status, count in sorted(refused.items())}},
+                "cause": cause,
                 "action": "look at the server's status page and at its callers",
                 "since": last.isoformat(),
             },

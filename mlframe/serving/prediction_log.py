@@ -2,7 +2,7 @@
 
 Rows of the first have `request_id`, `row`, `time`, `version`, `role`, `caller`, `latency_ms`, the input columns, `y_pred` and
 one `p_<class>` a class; an input column with a name of these is logged as `input.<name>`. Rows of the second have
-`request_id`, `row`, `time`, `label`, `outcome`, `caller`; those of the third `time`, `route`, `status`, `requests`.
+`request_id`, `row`, `time`, `label`, `outcome`, `caller`; those of the third `time`, `version`, `route`, `status`, `requests`.
 `mlframe.store.predictions` reads them.
 """
 
@@ -91,12 +91,14 @@ class Failure:
 
     Args:
         time: when, to the second, in seconds since 1970 (UTC).
+        version: the version that would have answered, where none was chosen yet the champion.
         route: the route's name, such as `predict`.
         status: HTTP status of the answer.
         requests: how many.
     """
 
     time: float
+    version: str
     route: str
     status: int
     requests: int
@@ -254,6 +256,7 @@ class FailureLog(LogWriter[Failure]):
         return pl.DataFrame(
             [
                 _moments([record.time for record in records]),
+                pl.Series("version", [record.version for record in records], dtype=pl.String),
                 pl.Series("route", [record.route for record in records], dtype=pl.String),
                 pl.Series("status", [record.status for record in records], dtype=pl.UInt16),
                 pl.Series("requests", [record.requests for record in records], dtype=pl.UInt32),

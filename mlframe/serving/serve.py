@@ -85,7 +85,7 @@ class Worker:
         numeric = not self.models.roles.champion.learning.classes
         self.feedback = FeedbackLog(self.store.folder / "feedback" / settings.name, worker, numeric=numeric, **rotation)
         self.failed = FailureLog(self.store.folder / "failures" / settings.name, worker, **rotation)
-        self._failures: Counter[tuple[str, int]] = Counter()
+        self._failures: Counter[tuple[str, str, int]] = Counter()
         self.access = Access(self.store.key_table() if settings.keys_needed() else None)
         self.access_log = AccessLog(settings.access_log)
         self._app: App | None = None
@@ -122,7 +122,8 @@ class Worker:
         """Count a request, and those for predictions that got none for their log."""
         self.metrics.request(told.route, status, told.version, seconds, told.rows)
         if status >= 400 and told.route in SCORING:
-            self._failures[told.route, status] += 1
+            version = told.version or self.models.roles.champion.reference
+            self._failures[version, told.route, status] += 1
 
     def troubles(self) -> dict[str, str]:
         """Return what is wrong, by where."""
@@ -136,8 +137,8 @@ class Worker:
         """Write what is counted; called every second."""
         metrics, app, roles = self.metrics, self._app, self.models.roles
         failures, self._failures = self._failures, Counter()
-        for (route, status), requests in failures.items():
-            self.failed.add(Failure(time.time(), route, status, requests))
+        for (version, route, status), requests in failures.items():
+            self.failed.add(Failure(time.time(), version, route, status, requests))
         metrics.lost = self.log.lost + self.feedback.lost + self.failed.lost
         metrics.reload_errors = self.models.failures
         if app is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -16,6 +16,8 @@ from mlframe.errors import ParameterError, UnknownNameError
 __all__ = ["GeneratedSource"]
 
 WHERE = "data.source"
+WORDS = {"since", "until", "about"}
+"""What is said of a change; `about` is for the page of a simulation."""
 MADE = 1
 """Goes up when equal parameters give other rows."""
 
@@ -42,13 +44,9 @@ class GeneratedSource(Source):
         if daily < 1:
             raise ParameterError("This must be 1 or more", value=daily, where=f"{WHERE}.daily", hint="such as 50")
         self.seed, self.daily = seed, daily
-        self.changes = {name: dict(change) for name, change in (changes or {}).items() if change is not None}
+        self.changes = {name: change for name, change in (changes or {}).items() if change is not None}
         for name, change in self.changes.items():
-            if name not in CHANGES:
-                raise UnknownNameError.from_name("change", name, CHANGES, where=f"{WHERE}.changes")
-            for key in ("since", "until"):
-                if change.get(key) is not None or key == "since":
-                    _refuse_no_day(change.get(key), f"{WHERE}.changes.{name}.{key}")
+            _refuse_no_change(name, change, f"{WHERE}.changes")
 
     def read(self) -> pl.DataFrame:
         """Return all rows."""
@@ -60,8 +58,20 @@ class GeneratedSource(Source):
         return f"shopping_trends {MADE} {words}"
 
 
-def _refuse_no_day(value: Any, where: str) -> None:
+def _refuse_no_change(name: str, change: Any, where: str) -> None:
+    if name not in CHANGES:
+        raise UnknownNameError.from_name("change", name, CHANGES, where=where)
+    where = f"{where}.{name}"
+    if not isinstance(change, Mapping) or not set(change) <= WORDS:
+        raise ParameterError("Not a change", value=change, where=where, hint=f"it has {', '.join(sorted(WORDS))}")
+    since = _day(change.get("since"), f"{where}.since")
+    if change.get("until") is not None and _day(change["until"], f"{where}.until") < since:
+        hint = "give since, and until at the same time or later"
+        raise ParameterError("A change cannot end before it begins", value=change["until"], where=where, hint=hint)
+
+
+def _day(value: Any, where: str) -> date:
     try:
-        datetime.fromisoformat(str(value))
+        return date.fromisoformat(str(value))
     except ValueError as error:
         raise ParameterError("Not a day", value=value, where=where, hint="write it like 2025-06-01") from error

@@ -144,8 +144,8 @@ def matrices(before: pl.DataFrame, now: pl.DataFrame) -> tuple[Array, Array, lis
     for name in names:
         series = both[name]
         if series.dtype == pl.String:
-            counted = series.drop_nulls().value_counts(name="rows").sort(["rows", name], descending=[True, False])
-            order = counted[name].to_list()
+            counted = series.drop_nulls().alias("value").value_counts(name="rows")
+            order = counted.sort(["rows", "value"], descending=[True, False])["value"].to_list()
             series = series.replace_strict(order, list(range(len(order))), default=None, return_dtype=pl.Float32)
         coded.append(series.cast(pl.Float32))
     matrix = pl.DataFrame(coded).to_numpy() if coded else np.zeros((len(both), 0), dtype=np.float32)

@@ -34,12 +34,13 @@ def label_columns(table: Table, inputs: Sequence[str]) -> list[str]:
 
 
 def label_digests(frame: pl.DataFrame, columns: Sequence[str]) -> Array:
-    """Return one uint64 a row; numbers count as numbers and words as words, however a source has typed them."""
+    """Return one uint64 a row; numbers count as numbers, words as words and moments as moments, whatever their types."""
     import polars as pl
     import polars.selectors as cs
 
     chosen = frame.select(sorted(set(columns)))
-    plain = chosen.with_columns(cs.numeric().cast(pl.Float64), (cs.categorical() | cs.enum()).cast(pl.String))
+    words, moments = (cs.categorical() | cs.enum()).cast(pl.String), cs.datetime().dt.cast_time_unit("us")
+    plain = chosen.with_columns(cs.numeric().cast(pl.Float64), words, moments)
     return plain.hash_rows(seed=0).to_numpy()
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlframe.operating.observing import Look
     from mlframe.operating.windows import Span
 
+HISTORY = ("window", "now", "partial", "mature", "alarms", "figures", "state")
+"""What earlier windows are asked for: tables and declarations are most of a record, and nobody needs them again."""
 KEPT = 10_000
 """Windows of the past that are known to a look."""
 
@@ -160,7 +162,7 @@ class _Session:
         from mlframe.operating.due import due_windows, new_labels
         from mlframe.operating.windows import cut
 
-        rows = self.store.windows.many(self.name, source=self.arrivals.source, limit=KEPT)
+        rows = self.store.windows.many(self.name, source=self.arrivals.source, limit=KEPT, keys=HISTORY)
         self.history = [row for row in rows if row["record"].get("window") == self.text]
         recorded = {(row["version"], row["since"], row["until"]): row for row in self.history}
         since, until = self._aligned()
@@ -288,9 +290,21 @@ class _Session:
             labels=self.labels,
             gone=self.gone,
             failed=self.failed,
+            refused=self._refused(),
         )
         start = min((span.since for span in self.spans), default=self.now)
         self.store.alarms.see(self.name, found, scope=("monitor",), since=min(start, self.now), until=self.now)
+
+    def _refused(self) -> dict[int, int]:
+        """Return status to requests that got no prediction after the last one that got one: no window tells of them."""
+        import polars as pl
+
+        last = max((span.last for span in self.spans if span.last is not None), default=None)
+        found = None if last is None else self.arrivals.failures(last, self.now)
+        if found is None:
+            return {}
+        counted = found.group_by("status").agg(pl.col("requests").sum()).collect(engine="streaming")
+        return dict(zip(counted["status"].to_list(), counted["requests"].to_list(), strict=True))
 
     # ------------------------------------------------------------------------------------------------ outcome
 

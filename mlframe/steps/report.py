@@ -152,7 +152,7 @@ def describe_data(context: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def shares(target: pl.Series) -> dict[str, float]:
     """Return each class's share of some rows, the most frequent first."""
-    counted = target.cast(pl.String).value_counts(normalize=True, name="share")
+    counted = target.cast(pl.String).alias("value").value_counts(normalize=True, name="share")
     return dict(sorted(counted.iter_rows(), key=lambda item: (-item[1], item[0])))
 
 

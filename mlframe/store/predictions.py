@@ -73,7 +73,7 @@ def scan_feedback(store: Store, name: str, since: Moment = None, until: Moment =
 
 
 def scan_failures(store: Store, name: str, since: Moment = None, until: Moment = None) -> pl.LazyFrame:
-    """Return requests for predictions that got none, counted by second: time, route, status (HTTP), requests.
+    """Return requests for predictions that got none, counted by second: time, version, route, status (HTTP), requests.
 
     Args:
         store: the store.
@@ -239,7 +239,8 @@ def _nothing(kind: Kind) -> pl.LazyFrame:
 
     moment = pl.Datetime("us", "UTC")
     if kind == "failures":
-        return pl.LazyFrame(schema={"time": moment, "route": pl.String, "status": pl.UInt16, "requests": pl.UInt32})
+        kinds: dict[str, Any] = {"time": moment, "version": pl.String, "route": pl.String}
+        return pl.LazyFrame(schema={**kinds, "status": pl.UInt16, "requests": pl.UInt32})
     head: Sequence[tuple[str, Any]] = [("request_id", pl.String), ("row", pl.UInt32), ("time", moment)]
     tail: dict[Kind, Sequence[tuple[str, Any]]] = {
         "predictions": [

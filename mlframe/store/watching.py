@@ -59,6 +59,7 @@ class Windows:
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int = 1000,
+        keys: Sequence[str] | None = None,
     ) -> list[dict[str, Any]]:
         """Return the newest windows of a model, the oldest of them first; moments as `datetime` (UTC).
 
@@ -68,17 +69,23 @@ class Windows:
             since: windows that end before it are left out.
             until: windows that begin at it or later are left out.
             limit: most windows that are returned.
+            keys: of the records only these keys, where they have them; None for whole records.
         """
         table = db.windows
-        query = sa.select(table).where(table.c.name == name, table.c.source == source)
+        columns = [column for column in table.c if keys is None or column is not table.c.record]
+        parts = [table.c.record[key].label(f"record.{key}") for key in keys or ()]
+        query = sa.select(*columns, *parts).where(table.c.name == name, table.c.source == source)
         if since is not None:
             query = query.where(table.c.until > _text(since))
         if until is not None:
             query = query.where(table.c.since < _text(until))
         query = query.order_by(table.c.since.desc(), table.c.id.desc()).limit(limit)
         with self._database.read("reading the windows") as connection:
-            rows = connection.execute(query).mappings().all()
-        return [_moments(dict(row), "since", "until", "observed") for row in reversed(rows)]
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        for row in rows if keys is not None else ():
+            found = {key: row.pop(f"record.{key}") for key in keys or ()}
+            row["record"] = {key: value for key, value in found.items() if value is not None}
+        return [_moments(row, "since", "until", "observed") for row in reversed(rows)]
 
     def others(self, name: str, *, limit: int = 20) -> list[dict[str, Any]]:
         """Return files and tables that were looked at beside the log: of each the newest window, the last look first.

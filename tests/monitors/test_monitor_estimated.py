@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -77,6 +79,22 @@ def test_estimates_are_held_against_labels(tmp_path):
     )
     wide = EstimatedMonitor().observe(reference, make_window(before=far)).figures["estimated_roc_auc"]
     assert wide.high - wide.low > 2 * (found.figures["estimated_roc_auc"].high - found.figures["estimated_roc_auc"].low)
+
+
+def test_many_classes_take_no_more_memory(tmp_path):
+    classes = tuple(f"c{k}" for k in range(60))
+    reference = make_reference(tmp_path, "multiclass", classes=classes)
+    window = make_window("multiclass", rows=20_000)
+    proba = np.random.default_rng(0).dirichlet(np.ones(60), 20_000)
+    columns = [pl.Series(f"p_{name}", proba[:, k]) for k, name in enumerate(classes)]
+    said = pl.Series("y_pred", [classes[k] for k in proba.argmax(axis=1)])
+    window = replace(window, predictions=window.predictions.with_columns(said, *columns))
+    tracemalloc.start()
+    found = EstimatedMonitor(resamples=20).observe(reference, window)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0 < found.figures["estimated_accuracy"].value < 0.2
+    assert peak < 600e6
 
 
 def test_windows_of_another_version_teach_nothing(tmp_path):

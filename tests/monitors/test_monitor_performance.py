@@ -127,6 +127,36 @@ def test_a_group_that_gets_worse_is_named_and_others_are_not(reference):
     assert [key for key in keys(found) if "segment/colour" in key] == ["performance/segment/colour/red"]
 
 
+def test_parts_of_a_number_are_the_same_in_later_windows(reference):
+    monitor = PerformanceMonitor(segments=["amount"])
+    state = json.loads(json.dumps(monitor.observe(reference, make_window(labels=1.0, seed=2)).state))
+    before = ({"version": "tiny/7", "figures": {}, "state": state, "rows": 1000},)
+    window = make_window(labels=1.0, before=before)
+    found = monitor.observe(reference, window)
+    assert [key for key in found.state["segments"] if "amount" in key] == [
+        key for key in state["segments"] if "amount" in key
+    ]
+    assert not [key for key in keys(found) if "segment" in key]
+    low = (
+        window.predictions.filter(pl.col("amount") < state["quarters"]["amount"][0])
+        .select("request_id")
+        .collect()
+        .to_series()
+    )
+    turn = pl.col("request_id").is_in(low.implode())
+    other = pl.when(pl.col("label") == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
+    bad = window.feedback.with_columns(label=pl.when(turn).then(other).otherwise("label"))
+    worse = [key for key in keys(monitor.observe(reference, replace(window, feedback=bad))) if "segment/amount" in key]
+    assert worse == [f"performance/segment/amount/below {state['quarters']['amount'][0]:g}"]
+
+
+def test_a_column_called_count_has_groups_too(reference):
+    window = make_window(labels=1.0)
+    named = replace(window, predictions=window.predictions.with_columns(pl.col("colour").alias("count")))
+    table = PerformanceMonitor(segments=["count"]).observe(reference, named).tables["segments"]
+    assert set(table.filter(pl.col("column") == "count")["value"]) > {"red"}
+
+
 def test_protected_columns_are_looked_at_unasked(reference):
     table = PerformanceMonitor().observe(reference, make_window(labels=1.0)).tables["segments"]
     assert set(table["column"]) == {"member"}

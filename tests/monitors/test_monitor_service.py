@@ -84,10 +84,11 @@ def test_latency_is_held_to_the_goals_target(reference, target, severity):
     assert [alarm.severity for alarm in found.alarms] == ([severity] if severity else [])
 
 
-def failures(window, **counts):
+def failures(window, version="tiny/7", **counts):
     """Give a window in which so many requests had a status, such as s503=12."""
-    rows = [(window.since, "predict", int(name[1:]), count) for name, count in counts.items()]
-    schema = {"time": pl.Datetime("us", "UTC"), "route": pl.String, "status": pl.UInt16, "requests": pl.UInt32}
+    rows = [(window.since, version, "predict", int(name[1:]), count) for name, count in counts.items()]
+    schema = {"time": pl.Datetime("us", "UTC"), "version": pl.String, "route": pl.String}
+    schema |= {"status": pl.UInt16, "requests": pl.UInt32}
     return replace(window, failures=pl.LazyFrame(rows, schema=schema, orient="row"))
 
 
@@ -109,6 +110,13 @@ def test_refused_requests_are_compared_with_what_was_usual(reference, usual, win
     found = ServiceMonitor().observe(reference, replace(window, before=history))
     assert [alarm.key for alarm in found.alarms] == alarms
     assert "200 times 422" in found.notes[-1]
+
+
+def test_a_version_that_was_just_promoted_is_not_blamed_for_what_failed_before(reference):
+    window = failures(requests(reference, make_window(), [1] * 20, [1.0] * 20), version="tiny/6", s503=100)
+    found = ServiceMonitor().observe(reference, window)
+    assert found.figures["error_rate"].value == 0
+    assert found.alarms == []
 
 
 def test_of_rows_of_a_file_nobody_knows_what_failed(reference):

@@ -109,6 +109,16 @@ class Monitored:
             ),
         )
 
+    def fail(self, moment: datetime, status: int, requests: int) -> None:
+        """Log requests that got no prediction."""
+        head = {
+            "time": pl.Series([moment], dtype=pl.Datetime("us", "UTC")),
+            "version": ["made/1"],
+            "route": ["predict"],
+        }
+        counted = {"status": pl.Series([status], dtype=pl.UInt16), "requests": pl.Series([requests], dtype=pl.UInt32)}
+        self._write("failures", pl.DataFrame({**head, **counted}))
+
     def _write(self, kind: str, frame: pl.DataFrame) -> None:
         for (date,), part in frame.group_by(pl.col("time").dt.date().alias("day"), maintain_order=True):
             place = self.folder / ".mlframe" / kind / "made" / str(date)

@@ -326,6 +326,19 @@ def test_silence_is_an_alarm_where_there_was_none_before(place):
     assert "monitor/no_rows" not in place.alarm_keys()
 
 
+def test_a_server_that_fails_at_every_request_is_no_silence(place):
+    for number in (9, 8, 7, 6):
+        place.predict(day(number))
+    place.fail(day(8), 500, 7)
+    place.fail(day(4), 503, 40)
+    place.monitor()
+    (alarm,) = place.alarms()
+    assert (alarm["key"], alarm["record"]["evidence"]["503"]) == ("monitor/no_rows", 40)
+    assert "40 times 503" in alarm["record"]["text"]
+    assert "500" not in alarm["record"]["evidence"]
+    assert "the server runs" in alarm["record"]["cause"]
+
+
 def test_silence_that_was_usual_before_is_none(place):
     for number in (30, 20, 10):
         place.predict(day(number))

@@ -382,7 +382,8 @@ def test_feedback_and_refused_requests_are_kept(root: str, tmp_path: Path, rows:
         kept = scan_feedback(store, "made").collect()
         refused = scan_failures(store, "made").collect()
     # Those of other routes are no requests for predictions.
-    assert refused.group_by("route", "status").agg(pl.col("requests").sum()).rows() == [("predict", 422, 3)]
+    counted = refused.group_by("version", "route", "status").agg(pl.col("requests").sum())
+    assert counted.rows() == [("made/1", "predict", 422, 3)]
     assert kept["request_id"].to_list() == [answer["request_id"]]
     assert kept["label"].to_list() == [str(answer["prediction"])]
     assert json.loads(kept["outcome"][0]) == {"money": 12}

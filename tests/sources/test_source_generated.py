@@ -66,6 +66,10 @@ def test_without_a_change_the_rest_stays_the_same_row_for_row() -> None:
         ({"changes": {"gift": {"since": "2025-06-01"}}}, "gifts"),
         ({"changes": {"gifts": {"since": "soon"}}}, "Not a day"),
         ({"changes": {"gifts": {"until": "2025-06-01"}}}, "gifts.since"),
+        ({"changes": {"gifts": {"since": "2025-06-01T00:00:00+00:00"}}}, "Not a day"),
+        ({"changes": {"gifts": {"since": "2025-06-01", "untill": "2025-07-01"}}}, "Not a change"),
+        ({"changes": {"gifts": "2025-06-01"}}, "Not a change"),
+        ({"changes": {"gifts": {"since": "2025-06-01", "until": "2025-05-01"}}}, "before it begins"),
         ({"daily": 0}, "1 or more"),
     ],
 )

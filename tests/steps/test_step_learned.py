@@ -38,6 +38,8 @@ def test_the_type_of_a_column_says_nothing_and_its_values_all() -> None:
     one = frame()
     other = one.with_columns(pl.col("a").cast(pl.Float32), pl.col("label").cast(pl.Categorical))
     np.testing.assert_array_equal(label_digests(one, COLUMNS), label_digests(other, COLUMNS[::-1]))
+    for when in (pl.col("when").cast(pl.Datetime("ns")), pl.col("when").dt.replace_time_zone("UTC")):
+        np.testing.assert_array_equal(label_digests(one, COLUMNS), label_digests(one.with_columns(when), COLUMNS))
     for change in (pl.col("a") + 10, pl.col("when") + timedelta(seconds=1), pl.lit("maybe").alias("label")):
         assert not np.isin(label_digests(one.with_columns(change), COLUMNS), label_digests(one, COLUMNS)).any()
 

@@ -81,6 +81,17 @@ def test_what_a_file_shows_is_kept_apart_from_the_log(store: Store) -> None:
     assert {row["status"] for row in store.alarms.many("own", source=file)} == {"open"}
 
 
+def test_of_long_records_only_what_is_asked_for_is_read(store: Store) -> None:
+    record = {"now": "2026", "partial": False, "alarms": ["drift/a"], "state": {"drift": None}, "tables": {"x": [1]}}
+    for hour in range(2):
+        store.windows.put("own", "own/1", NOON + hour * HOUR, NOON + (hour + 1) * HOUR, hour, "run", record)
+    keys = ("now", "partial", "alarms", "state", "never")
+    found = store.windows.many("own", keys=keys)
+    assert [row["record"] for row in found] == [{key: record[key] for key in keys if key in record}] * 2
+    whole = store.windows.many("own")
+    assert [{**row, "record": record} for row in found] == whole
+
+
 def test_the_same_window_twice_counts_once(store: Store) -> None:
     see(store, 0, drift__a="warning")
     assert see(store, 0, drift__a="warning") == {"same": ["drift/a"]}

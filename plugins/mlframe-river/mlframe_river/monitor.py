@@ -89,8 +89,7 @@ class ErrorMonitor(Monitor):
 
     def observe(self, reference: Reference, window: Window) -> Observation:
         """Read a window's errors; the first labelled rows of a version tell what is usual."""
-        frame = self._labelled(reference, window)
-        error, wrong = _errors(frame, reference)
+        frame, error, wrong = _errors(self._labelled(reference, window), reference)
         mine = [row for row in window.before if row.get("version") == reference.reference and row.get("state")]
         state: dict[str, Any] = dict(mine[-1]["state"]) if mine else {}
         if not len(error):
@@ -202,21 +201,31 @@ class ErrorMonitor(Monitor):
         )
 
 
-def _errors(frame: pl.DataFrame, reference: Reference) -> tuple[Array, Array | None]:
-    """Return each row's error, and for classes whether the answer was wrong; rows that cannot be read have none.
+def _errors(frame: pl.DataFrame, reference: Reference) -> tuple[pl.DataFrame, Array, Array | None]:
+    """Return the rows whose answer and label can be read, each one's error, and for classes whether the answer was wrong.
 
     The error is half the squared error of the probabilities, within 0..1, or the absolute error.
     """
     import polars as pl
 
     if not reference.classes:
-        gap = (frame["y_pred"].cast(pl.Float64, strict=False) - frame["label"].cast(pl.Float64, strict=False)).abs()
-        return gap.to_numpy(), None
-    label = frame["label"].cast(pl.String)
-    parts = [
-        (frame[f"p_{name}"].cast(pl.Float64) - (label == name).cast(pl.Float64)) ** 2 / 2 for name in reference.classes
-    ]
-    return np.sum([part.to_numpy() for part in parts], axis=0), (frame["y_pred"].cast(pl.String) != label).to_numpy()
+        error = (pl.col("y_pred").cast(pl.Float64, strict=False) - pl.col("label").cast(pl.Float64, strict=False)).abs()
+        known = pl.lit(True)
+    else:
+        label = pl.col("label").cast(pl.String)
+        known = label.is_in(list(reference.classes)) & pl.col("y_pred").is_not_null()
+        error = sum(
+            (
+                (pl.col(f"p_{name}").cast(pl.Float64) - (label == name).cast(pl.Float64)) ** 2 / 2
+                for name in reference.classes
+            ),
+            start=pl.lit(0.0),
+        )
+    found = frame.with_columns(error=error).filter(known & pl.col("error").is_finite())
+    if not reference.classes:
+        return found, found["error"].to_numpy(), None
+    wrong = found["y_pred"].cast(pl.String) != found["label"].cast(pl.String)
+    return found, found["error"].to_numpy(), wrong.to_numpy()
 
 
 def _table(seen: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

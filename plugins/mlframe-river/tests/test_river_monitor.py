@@ -103,6 +103,21 @@ def test_a_slow_rise_over_days_is_found(tmp_path: Path) -> None:
     assert any(one.alarms for one in watch(make_reference(tmp_path), days))
 
 
+@pytest.mark.parametrize(("task", "bad"), [("regression", float("nan")), ("regression", None), ("binary", "maybe")])
+def test_what_cannot_be_read_is_left_out(tmp_path: Path, task: str, bad: Any) -> None:
+    reference = make_reference(tmp_path, task)
+    strange, window = pl.int_range(pl.len()) < 100, day(0, USUAL, task)
+    answers, labels = window.predictions, window.feedback
+    if bad is None:
+        answers = answers.with_columns(y_pred=pl.when(strange).then(None).otherwise("y_pred"))
+    else:
+        labels = labels.with_columns(label=pl.when(strange).then(pl.lit(bad)).otherwise("label"))
+    found = ErrorMonitor().observe(reference, replace(window, predictions=answers, feedback=labels))
+    rest = ErrorMonitor().observe(reference, replace(window, feedback=window.feedback.filter(~strange)))
+    assert json.dumps(found.state, allow_nan=False) == json.dumps(rest.state)
+    assert rest.state["count"] == 400
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_detector_finds_a_rise_and_most_are_silent_without(name: str) -> None:
     rng = np.random.default_rng(4)
