@@ -80,7 +80,7 @@ class Pipeline:
         Raises:
             DataError: columns are missing, or hold values of another type.
         """
-        return restore(self.predict(conform(frame, self.columns, where)), self.learning)
+        return restore(self.predict(conform(frame, self.columns, f"input={where}")), self.learning)
 
     def predictions(self, table: Table, target: pl.Series, weight: Array, part: PartName) -> Predictions:
         """Predict rows whose truth is known."""

@@ -21,6 +21,11 @@ __all__ = ["conform", "dtype_of", "plain_columns", "restore", "retyped", "to_fra
 def conform(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]], where: str) -> pl.DataFrame:
     """Give rows the column types that the pipeline was trained on.
 
+    Args:
+        frame: the rows.
+        columns: records of the columns that the pipeline was trained on.
+        where: where the rows come from, for errors, such as `input=new.csv`.
+
     Raises:
         DataError: columns are missing, or hold values of another type; all are named.
     """
@@ -47,7 +52,7 @@ def conform(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]], where: st
     if problems:
         raise DataError(
             "The input does not fit the model's schema: " + "; ".join(problems),
-            where=f"input={where}",
+            where=where,
             hint="give every column that the model was trained on, with the same type",
         )
     return frame.with_columns(casts)

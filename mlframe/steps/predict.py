@@ -49,7 +49,7 @@ class Predict(Step):
         source, target = self._paths(context)
         frame = number_rows(to_polars(read_file(context, source)))
         columns = [*pipeline.columns, *other_times(context, frame, pipeline)]
-        table = Table(conform(frame, columns, str(source)), columns_from_records(pipeline.columns))
+        table = Table(conform(frame, columns, f"input={source}"), columns_from_records(pipeline.columns))
         for key, validator in context.components("validators"):
             refuse(validator.validate(table, labelled=False), key, table, always=True)
         context.say(f"{len(table):,} rows pass the checks")

@@ -156,6 +156,13 @@ def test_rows_of_a_file_are_scored(place, suffix):
     assert place.windows() == [], "nothing was logged"
 
 
+def test_a_file_without_the_model_s_columns_is_named(place):
+    pl.read_csv("rows.csv").select("label").head(3).write_csv("few.csv")
+    refused = place.monitor("input=few.csv", code=2).err
+    assert "column 'visits' is missing" in refused
+    assert "from:  input=few.csv" in refused
+
+
 def test_an_exported_log_gives_what_the_log_gives(place):
     place.predict(day(3), change=half_missing)
     assert place.run_cli("predictions", "made", "--export", "log.parquet").code == 0
