@@ -203,6 +203,14 @@ class Notice:
 class Notifier(ABC):
     """Tells people (hook `mlframe_notifiers`, group `notifiers`)."""
 
+    def ready(self) -> None:
+        """Look, while there is nothing to tell, whether what it needs is set here, such as a variable; nobody is asked.
+
+        Raises:
+            MlframeError: it could tell nobody. The caller reports it; nothing else fails.
+        """
+        return None
+
     @abstractmethod
     def notify(self, notices: Sequence[Notice]) -> None:
         """Tell; one message for all of them where the way of telling allows it.

@@ -58,6 +58,11 @@ class EmailNotifier(Notifier):
         self.sender, self.to, self.subject = sender, list(to), subject
         self.timeout, self.retries = timeout, retries
 
+    def ready(self) -> None:
+        """Look for the password, where one is needed."""
+        if self.user:
+            self._password()
+
     def notify(self, notices: Sequence[Notice]) -> None:
         """Send it; somebody who is refused while others are not is named and not tried again."""
         message = message_of(notices, self.sender, self.to, self.subject)
@@ -111,8 +116,11 @@ class EmailNotifier(Notifier):
             if self.tls == "starttls":
                 server.starttls(context=context)
             if self.user:
-                server.login(self.user, from_variable(str(self.password_env), "notifiers.email.password_env"))
+                server.login(self.user, self._password())
             server.send_message(message)
+
+    def _password(self) -> str:
+        return from_variable(str(self.password_env), "notifiers.email.password_env")
 
 
 def message_of(notices: Sequence[Notice], sender: str, to: Sequence[str], subject: str) -> EmailMessage:

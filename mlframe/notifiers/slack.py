@@ -37,12 +37,19 @@ class SlackNotifier(Notifier):
     ) -> None:
         self.url_env, self.url, self.timeout, self.retries = url_env, url, timeout, retries
 
+    def ready(self) -> None:
+        """Look for the address."""
+        self._address()
+
     def notify(self, notices: Sequence[Notice]) -> None:
         """Post a message, or several where one would be too long."""
-        url, called = address_of(self.url, self.url_env, "notifiers.slack.url_env")
+        url, called = self._address()
         for at in range(0, len(notices), NOTICES):
             message = message_of(notices[at : at + NOTICES])
             post(url, called, message, headers={}, timeout=self.timeout, retries=self.retries)
+
+    def _address(self) -> tuple[str, str]:
+        return address_of(self.url, self.url_env, "notifiers.slack.url_env")
 
 
 def message_of(notices: Sequence[Notice]) -> dict[str, Any]:

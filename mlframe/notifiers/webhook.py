@@ -33,13 +33,21 @@ class WebhookNotifier(Notifier):
         self.url, self.url_env, self.token_env = url, url_env, token_env
         self.timeout, self.retries = timeout, retries
 
+    def ready(self) -> None:
+        """Look for address and token."""
+        self._ends()
+
     def notify(self, notices: Sequence[Notice]) -> None:
         """Post all of them at once."""
-        url, called = address_of(self.url, self.url_env, "notifiers.webhook.url_env")
-        headers = {}
-        if self.token_env:
-            headers["Authorization"] = f"Bearer {from_variable(self.token_env, 'notifiers.webhook.token_env')}"
+        url, called, headers = self._ends()
         post(url, called, payload(notices), headers=headers, timeout=self.timeout, retries=self.retries)
+
+    def _ends(self) -> tuple[str, str, dict[str, str]]:
+        url, called = address_of(self.url, self.url_env, "notifiers.webhook.url_env")
+        if not self.token_env:
+            return url, called, {}
+        token = from_variable(self.token_env, "notifiers.webhook.token_env")
+        return url, called, {"Authorization": f"Bearer {token}"}
 
 
 def payload(notices: Sequence[Notice]) -> dict[str, Any]:

@@ -34,6 +34,11 @@ def tell_alarms(store: Any, name: str, notifiers: Mapping[str, Notifier], say: C
     for key, notifier in notifiers.items():
         waiting = store.alarms.untold(name, key)
         if not waiting:
+            try:
+                notifier.ready()
+            except Exception as unready:  # better known now than when there is an alarm
+                failed[key] = _said(unready)
+                say(f"{key}: could tell nobody of an alarm: {failed[key]}")
             continue
         error = send(key, notifier, [notice_of(alarm) for alarm in waiting])
         if error is None:
@@ -51,14 +56,16 @@ def send(key: str, notifier: Notifier, notices: Sequence[Notice]) -> str | None:
     """Tell; return what went wrong in one line, None where nothing did. Whatever a notifier raises stops nothing."""
     try:
         notifier.notify(notices)
-    except MlframeError as error:
-        text = error.what
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
+        text = _said(error)
     else:
         return None
     _LOG.warning("The notifier %s could not tell of %s: %s; it is tried again next time", key, _titles(notices), text)
     return text
+
+
+def _said(error: Exception) -> str:
+    return error.what if isinstance(error, MlframeError) else f"{type(error).__name__}: {error}"
 
 
 def notice_of(alarm: Mapping[str, Any]) -> Notice:

@@ -411,8 +411,16 @@ def test_a_notifier_that_is_down_is_told_next_time_and_stops_nothing(place):
 
 def test_a_notifier_without_its_secret_is_reported(place, monkeypatch):
     monkeypatch.delenv("SLACK_WEBHOOK_URL", raising=False)
+    place.predict(day(5))
+    done = place.monitor("notifiers=[slack]").out
+    assert "not told (slack) The environment variable SLACK_WEBHOOK_URL is not set" in " ".join(done.split()), (
+        "before it has to tell"
+    )
     place.predict(day(4), change=half_missing)
     assert "SLACK_WEBHOOK_URL is not set" in place.monitor("notifiers=[slack]").out
+    monkeypatch.setenv("ALARMS", "http://127.0.0.1:9/")
+    words = ("notifiers=[webhook]", "notifiers.webhook.url_env=ALARMS", "notifiers.webhook.token_env=NO_TOKEN")
+    assert "NO_TOKEN is not set" in place.monitor(*words, "monitors=[service]").out
 
 
 # ------------------------------------------------------------------------------------------------ mistakes
