@@ -17,6 +17,7 @@ from mlframe.charts.page import Link
 from mlframe.charts.svg import number
 from mlframe.charts.timeline import Bar, Event, Lane, Level, Point, figure, lanes, moment, span_of
 from mlframe.contracts import Chart, Interval
+from mlframe.contracts.monitoring import LOG
 
 __all__ = ["Health", "document", "events_of", "health"]
 
@@ -27,8 +28,6 @@ LETTERS = {"D": "deployed (a version was promoted)", "R": "rolled back", "A": "a
 TRAINED = "trigger"
 """The kind of decisions that begin a training; promotions and roll-backs are marked from the log of aliases."""
 WINDOWS, PICTURES, ALARM_LANES, ROWS = 500, 12, 10, 100
-LOG = "log"
-"""The source of what a server has logged; the health of what serves is that of its windows and alarms alone."""
 STALE = 3
 """So many windows' lengths after the newest window's end, nobody seems to look any more."""
 

@@ -21,10 +21,11 @@ def run_task(door: Door, composed: Composed, group: str | None = None) -> int:
     Returns:
         0, or 3 when the gate says no and gate.strict is set.
     """
+    from mlframe.contracts.amounts import parse_size
     from mlframe.door import GATE
     from mlframe.runner.display import Display, summary_rows, summary_table
     from mlframe.runner.facts import run_facts
-    from mlframe.runner.limits import collect_garbage, parse_size
+    from mlframe.runner.limits import collect_garbage
     from mlframe.runner.run import Runner
 
     collect_garbage()

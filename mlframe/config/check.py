@@ -18,10 +18,10 @@ from mlframe.config.search import options as group_options
 from mlframe.config.simulate import check_simulate
 from mlframe.config.types import Composed
 from mlframe.config.update import check_update
+from mlframe.contracts.amounts import parse_duration, parse_size
 from mlframe.errors import ConfigError, MlframeError, ParameterError, UnknownNameError, near_matches
 from mlframe.plugins import Plugins
 from mlframe.registry import DEVICE_PARAMETERS, GROUPS, PLURAL, import_target
-from mlframe.runner.limits import parse_duration, parse_size
 
 __all__ = ["check_types", "validate"]
 

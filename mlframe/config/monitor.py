@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from mlframe.contracts.amounts import parse_duration, parse_moment
+from mlframe.contracts.monitoring import LOG
 from mlframe.errors import ConfigError, ParameterError
-from mlframe.runner.limits import parse_duration
 
-__all__ = ["LOG", "SOURCE", "check_maturity", "check_span", "check_window", "watched"]
+__all__ = ["SOURCE", "check_maturity", "check_span", "check_window", "watched"]
 
-LOG, SOURCE = "log", "data.source"
-"""Whose rows a window is of, as the store keeps it: what a server logged, or the rows of the data; or `input=FILE`."""
+SOURCE = "data.source"
+"""Whose rows a window is of, as the store keeps it, where they are those of the data; a file's are `input=FILE`."""
 
 
 def watched(config: Mapping[str, Any]) -> str:
@@ -52,17 +53,7 @@ def check_span(config: Mapping[str, Any]) -> tuple[datetime | None, datetime | N
     Raises:
         ConfigError: one of them is no moment, or nothing lies between them.
     """
-    found: list[datetime | None] = []
-    for key in ("since", "until"):
-        try:
-            moment = None if config[key] is None else datetime.fromisoformat(str(config[key]).strip())
-        except ValueError as error:
-            hint = "write it like 2026-11-25 or 2026-11-25T08:30"
-            raise ConfigError("Not a moment", value=config[key], where=f"monitor.{key}", hint=hint) from error
-        if moment is not None:
-            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        found.append(moment)
-    since, until = found
+    since, until = (parse_moment(config[key], where=f"monitor.{key}") for key in ("since", "until"))
     if since is not None and until is not None and until <= since:
         hint = f"monitor.since is {since:%Y-%m-%dT%H:%M}; give a later moment"
         raise ConfigError("Nothing lies before monitor.until", value=config["until"], where="monitor.until", hint=hint)
@@ -75,11 +66,4 @@ def check_maturity(config: Mapping[str, Any]) -> timedelta:
     Raises:
         ParameterError: it is no length of time.
     """
-    text = str(config["maturity"] or "0").strip()
-    if text.rstrip("smhdw") in ("0", "0.0"):
-        return timedelta(0)
-    try:
-        return timedelta(seconds=parse_duration(text, where="monitor.maturity") or 0.0)
-    except (ParameterError, OverflowError) as error:
-        hint = "write it like 0d, 12h or 7d"
-        raise ParameterError("Not a length of time", value=text, where="monitor.maturity", hint=hint) from error
+    return timedelta(seconds=parse_duration(config["maturity"], where="monitor.maturity", zero=True) or 0.0)

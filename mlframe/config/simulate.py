@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from mlframe.config.schema import entries
 from mlframe.config.update import models_that_learn_on
+from mlframe.contracts.amounts import parse_duration, parse_moment
 from mlframe.errors import ConfigError, MlframeError, ParameterError, Problems, UnknownNameError
 from mlframe.operating.policy import Policy, read_policy
 from mlframe.plugins import Plugins
-from mlframe.runner.limits import parse_duration
 
 __all__ = ["KINDS", "Change", "changes_of", "check_simulate", "policy_of"]
 
@@ -107,22 +107,12 @@ def changes_of(node: Mapping[str, Any]) -> list[Change]:
         about = str(given.get("about", "answer"))
         if about not in ABOUT:
             raise UnknownNameError.from_name("word for what changed", about, ABOUT, where=f"{where}.about")
-        moments = [_moment(given.get(key), f"{where}.{key}") for key in ("since", "until")]
-        since, until = moments
+        since, until = (parse_moment(given.get(key), where=f"{where}.{key}") for key in ("since", "until"))
         if since is None or (until is not None and until < since):
             hint = "give since, and until at the same time or later"
             raise ConfigError("A change needs a beginning, and no end before it", value=given, where=where, hint=hint)
         found.append(Change(str(name), since, until, about))
     return sorted(found, key=lambda change: change.since)
-
-
-def _moment(value: Any, where: str) -> datetime | None:
-    try:
-        moment = None if value is None else datetime.fromisoformat(str(value))
-    except ValueError as error:
-        hint = "write it like 2025-06-01 or 2025-06-01T08:30"
-        raise ConfigError("Not a moment", value=value, where=where, hint=hint) from error
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def policy_of(config: Mapping[str, Any], strategy: Mapping[str, Any], where: str = "update") -> Policy:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlframe.config.schema import pick
+from mlframe.contracts.amounts import parse_duration, parse_size
 from mlframe.errors import ConfigError, MlframeError, ParameterError, Problems, UnknownNameError
 from mlframe.operating.policy import AFTER, read_policy
 from mlframe.operating.schedule import parse_schedule
 from mlframe.plugins import Plugins
 from mlframe.registry import import_target
-from mlframe.runner.limits import parse_duration, parse_size
 
 __all__ = ["check_update", "models_that_learn_on"]
 

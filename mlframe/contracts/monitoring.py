@@ -18,6 +18,9 @@ __all__ = ["Alarm", "Monitor", "Notice", "Notifier", "Observation", "Reference",
 
 BATCH_ROWS = 200_000
 
+LOG = "log"
+"""The source of what a server has logged; others are a file or table, such as `input=new.parquet`."""
+
 
 @dataclass(frozen=True)
 class Alarm:

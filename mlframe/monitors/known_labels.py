@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,6 @@ __all__ = [
     "FIGURES",
     "Known",
     "champions",
-    "duration",
     "known_rows",
     "outputs_of",
     "positive_number",
@@ -186,24 +184,6 @@ def watched(reference: Reference, names: Sequence[str] | None) -> list[str]:
     """Return the figures that an alarm may be about: those that are asked for, else the goal's metric."""
     chosen = list(names or [reference.goal.get("metric") or DEFAULT_METRICS[reference.task]])
     return [name for name in chosen if name in FIGURES and reference.task in FIGURES[name].tasks]
-
-
-def duration(given: str | float | None, *, where: str) -> timedelta:
-    """Return a length of time such as `7d` or `12h`; 0 and None are none.
-
-    Raises:
-        ParameterError: it is no length of time.
-    """
-    text = str(given or "0").strip()
-    unit = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-    seconds, scale = (text[:-1], unit[text[-1]]) if text[-1:] in unit else (text, 1)
-    try:
-        found = timedelta(seconds=float(seconds) * scale)
-    except (ValueError, OverflowError):
-        found = timedelta(-1)
-    if found < timedelta(0):
-        raise ParameterError("Not a length of time", value=given, where=where, hint="write it like 0d, 12h or 7d")
-    return found
 
 
 def positive_number(monitor: str, limit: float, /, **given: float) -> None:

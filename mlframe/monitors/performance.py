@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,12 @@ import numpy.typing as npt
 from mlframe import stats
 from mlframe.charts.svg import number
 from mlframe.contracts import Alarm, Figure, Interval, Monitor, Observation, Reference, Window
+from mlframe.contracts.amounts import parse_duration
 from mlframe.errors import ParameterError
 from mlframe.monitors.known_labels import (
     FIGURES,
     Known,
     champions,
-    duration,
     known_rows,
     outputs_of,
     positive_number,
@@ -108,7 +109,8 @@ class PerformanceMonitor(Monitor):
         positive_number("performance", 10, least=least, bootstrap=bootstrap)
         positive_number("performance", 1000, rows=rows)
         self.figures, self.margin, self.segments = figures, margin, tuple(segments)
-        self.maturity = duration(maturity, where="monitors.performance.maturity")
+        where = "monitors.performance.maturity"
+        self.maturity = timedelta(seconds=parse_duration(maturity, where=where, zero=True) or 0.0)
         self.groups, self.least, self.bootstrap, self.rows, self.seed = groups, least, bootstrap, rows, seed
 
     def declares(self) -> Sequence[Figure]:
@@ -132,7 +134,7 @@ class PerformanceMonitor(Monitor):
         mine = known.take(_own(known, reference))
         counted, bands = self._labels(reference, window)
         figures = dict(self._counts(counted, mine))
-        labels = sum(row["labelled"] for row in counted)
+        labels = counted["labelled"] if counted else 0
         if len(mine) < self.least:
             notes.append(
                 f"{len(mine):,} labels have come for {window.rows:,} predictions; figures need {self.least:,}"
@@ -163,7 +165,7 @@ class PerformanceMonitor(Monitor):
 
     # ------------------------------------------------------------------------------------------------ labels
 
-    def _labels(self, reference: Reference, window: Window) -> tuple[list[dict[str, Any]], pl.DataFrame | None]:
+    def _labels(self, reference: Reference, window: Window) -> tuple[dict[str, Any] | None, pl.DataFrame | None]:
         """Count rows that are old enough by what was answered (bands of the answer), with and without a label."""
         import polars as pl
 
@@ -171,7 +173,7 @@ class PerformanceMonitor(Monitor):
         answer = outputs_of(reference)[-1]
         have = window.predictions.collect_schema().names()
         if answer not in have:
-            return [], None
+            return None, None
         rows = champions(window.predictions, reference).filter(pl.col("time").is_null() | (pl.col("time") <= edge))
         part = max(1, window.rows // self.rows)
         rows = sampled(rows, part).select(
@@ -185,11 +187,11 @@ class PerformanceMonitor(Monitor):
         )
         frame = joined.collect(engine="streaming")
         if not len(frame):
-            return [], None
+            return None, None
         total: dict[str, Any] = {"rows": len(frame), "labelled": int(frame["known"].sum()), "part": part}
         values = frame.filter(pl.col("a").is_finite())
         if not len(values):
-            return [total], None
+            return total, None
         a, known = values["a"].to_numpy(), values["known"].to_numpy()
         edges = np.unique(np.quantile(a, np.linspace(0, 1, BANDS + 1)[1:-1]))
         codes = np.searchsorted(edges, a, side="right")
@@ -212,14 +214,14 @@ class PerformanceMonitor(Monitor):
             error = math.sqrt(np.var(inside) / len(inside) + np.var(outside) / len(outside))
             total |= {"inside": float(inside.mean()), "outside": float(outside.mean())}
             total |= {"apart": gap / float(np.std(a)), "z": gap / error if error > 0 else 0.0}
-        return [total], bands
+        return total, bands
 
     @staticmethod
-    def _counts(counted: list[dict[str, Any]], mine: Known) -> Iterator[tuple[str, Interval]]:
+    def _counts(counted: dict[str, Any] | None, mine: Known) -> Iterator[tuple[str, Interval]]:
         if counted:
-            rows, labelled = counted[0]["rows"], counted[0]["labelled"]
+            rows, labelled = counted["rows"], counted["labelled"]
             share, low, high = stats.share_interval(labelled, rows)
-            yield "label_maturity", Interval(share, low, high) if counted[0]["part"] > 1 else Interval(share)
+            yield "label_maturity", Interval(share, low, high) if counted["part"] > 1 else Interval(share)
         yield "labelled_rows", Interval(float(round(len(mine) / mine.share)))
         waits = (mine.frame["told"] - mine.frame["time"]).drop_nulls() if len(mine) else None
         if waits is not None and len(waits):
@@ -227,15 +229,14 @@ class PerformanceMonitor(Monitor):
 
     def _missing(
         self,
-        counted: list[dict[str, Any]],
+        facts: dict[str, Any] | None,
         bands: pl.DataFrame | None,
         mine: Known,
         found: Mapping[str, stats.Estimate],
     ) -> Iterator[str]:
         """Say how labelled rows differ from those that are not, and what that may do to the figures."""
-        if not counted:
+        if facts is None:
             return
-        facts = counted[0]
         missing = facts["rows"] - facts["labelled"]
         if not missing:
             return

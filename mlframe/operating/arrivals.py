@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlframe.contracts.monitoring import LOG
 from mlframe.errors import DataError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class LogArrivals(Arrivals):
 
     store: Any
     name: str
-    source: str = "log"
+    source: str = LOG
     closed: bool = False
 
     def predictions(self, since: datetime | None = None, until: datetime | None = None) -> pl.LazyFrame:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mlframe.config.price import priced
+from mlframe.contracts.amounts import parse_duration, parse_size
 from mlframe.errors import MlframeError, MovedError, StepError, UnknownNameError
 from mlframe.operating.child import Outcome, memory_of, run_child, still_runs, tail_of
 from mlframe.operating.policy import DataWindow, Policy
 from mlframe.operating.rows import ARRIVED, Stock, cut, gather, told_apart, unlearned, write
 from mlframe.operating.state import State
 from mlframe.operating.triggers import Fired
-from mlframe.runner.limits import parse_duration, parse_size
 from mlframe.steps.finish import finishes
 from mlframe.steps.learned import learned_rows
 from mlframe.store.bundle import read_manifest

@@ -14,6 +14,7 @@ from typing import Any
 
 from mlframe.config.schema import pick
 from mlframe.contracts import DEFAULT_METRICS
+from mlframe.contracts.amounts import parse_duration, parse_size
 from mlframe.errors import ConfigError, MlframeError, MovedError, UnknownNameError
 from mlframe.operating.challenge import Challenge, child_words, new_rows
 from mlframe.operating.child import run_child
@@ -23,7 +24,6 @@ from mlframe.operating.rows import gather
 from mlframe.operating.schedule import parse_schedule
 from mlframe.operating.state import State
 from mlframe.operating.triggers import Fired, Situation
-from mlframe.runner.limits import parse_duration, parse_size
 from mlframe.store.bundle import read_manifest
 from mlframe.store.operations import LeaseLost
 from mlframe.store.predictions import scan_feedback, scan_predictions

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, get_type_hints
 
+from mlframe.contracts.amounts import parse_duration
 from mlframe.errors import ConfigError, MlframeError, ParameterError, Problems, UnknownNameError
 from mlframe.operating.triggers import TRIGGERS, Decay, Fired, Situation, Trigger
-from mlframe.runner.limits import parse_duration
 
 __all__ = ["AFTER", "COMBINE", "HOW", "WINDOWS", "DataWindow", "Policy", "read_policy"]
 

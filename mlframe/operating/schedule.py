@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from mlframe.contracts.amounts import parse_duration
 from mlframe.errors import ParameterError
-from mlframe.runner.limits import parse_duration
 
 __all__ = ["Cron", "Every", "parse_schedule"]
 

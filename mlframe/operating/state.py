@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mlframe.config.monitor import LOG, watched
+from mlframe.config.monitor import watched
 from mlframe.contracts import Notice
+from mlframe.contracts.monitoring import LOG
 from mlframe.operating.telling import send, tell_alarms
 from mlframe.store.operations import LeaseLost
 

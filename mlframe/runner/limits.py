@@ -16,68 +16,13 @@ from types import FrameType
 from typing import Any
 
 from mlframe.config.schema import available_cpus
-from mlframe.errors import LimitError, ParameterError
+from mlframe.contracts.amounts import parse_size
+from mlframe.errors import LimitError
 
-__all__ = ["Limits", "collect_garbage", "memory_in_use", "parse_duration", "parse_size", "peak_memory"]
-
-UNITS = {
-    "": 1,
-    "B": 1,
-    "K": 1 << 10,
-    "KB": 1 << 10,
-    "M": 1 << 20,
-    "MB": 1 << 20,
-    "G": 1 << 30,
-    "GB": 1 << 30,
-    "TB": 1 << 40,
-}
-
-SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+__all__ = ["Limits", "collect_garbage", "memory_in_use", "peak_memory"]
 
 GRACE_SECONDS = 20.0
 """How long a step that passed its limit may take to notice, before the process ends itself."""
-
-
-def parse_size(text: str | int | None, *, where: str) -> int | None:
-    """Return the bytes of a text such as `8GB` (powers of 1024), None for None.
-
-    Raises:
-        ParameterError: the text is no size.
-    """
-    if text is None:
-        return None
-    value = str(text).strip().upper().replace(" ", "").replace("IB", "B")
-    number = value.rstrip("BKMGT")
-    try:
-        size = int(float(number) * UNITS[value[len(number) :]])
-    except (ValueError, KeyError):
-        size = -1
-    if size <= 0:
-        raise ParameterError("Not a size of memory", value=text, where=where, hint="write it like 500MB or 8GB")
-    return size
-
-
-def parse_duration(text: str | float | None, *, where: str, zero: bool = False) -> float | None:
-    """Return the seconds of a text such as `90`, `10m` or `1.5h`, None for None.
-
-    Args:
-        text: what a person wrote.
-        where: the config key, for errors.
-        zero: whether no time at all (`0d`) is one.
-
-    Raises:
-        ParameterError: the text is no duration.
-    """
-    if text is None:
-        return None
-    value = str(text).strip().lower()
-    try:
-        seconds = float(value.rstrip("smhdw")) * SECONDS[value[len(value.rstrip("smhdw")) :]]
-    except (ValueError, KeyError):
-        seconds = -1.0
-    if not (seconds >= 0 if zero else seconds > 0) or seconds == float("inf"):
-        raise ParameterError("Not a duration", value=text, where=where, hint="write it like 90s, 2h or 7d")
-    return seconds
 
 
 def collect_garbage() -> None:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlframe.config.monitor import LOG, check_maturity, check_span, check_window, watched
+from mlframe.config.monitor import check_maturity, check_span, check_window, watched
 from mlframe.contracts import Monitor as Watcher
 from mlframe.contracts import Reference, Step
+from mlframe.contracts.monitoring import LOG
 from mlframe.errors import BundleError, ConfigError, MlframeError, StepError, UnknownNameError
 from mlframe.steps.load import wanted_version
 

@@ -8,8 +8,8 @@ from typing import Any
 from mlframe.config.schema import entries
 from mlframe.config.simulate import policy_of
 from mlframe.contracts import Step
+from mlframe.contracts.amounts import parse_duration
 from mlframe.pipeline import Learning
-from mlframe.runner.limits import parse_duration
 
 __all__ = ["Simulate"]
 

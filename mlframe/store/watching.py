@@ -8,14 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlframe.contracts.monitoring import LOG
 from mlframe.errors import ConfigError, UnknownNameError
 from mlframe.store import metadata as db
 
 __all__ = ["Alarms", "Windows"]
 
 SEVERITIES = ("info", "warning", "problem")
-LOG = "log"
-"""The source of what a server has logged; others are a file or table, such as `input=new.parquet`."""
 LIVE = ("open", "acknowledged")
 """States of an alarm that is still seen; the third is `over`."""
 

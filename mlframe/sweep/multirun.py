@@ -111,7 +111,7 @@ def run(door: Door, store: Any, sweep: str, plan: SweepPlan, pool: Pool, *, olde
     Raises:
         ConfigError: Hydra could not run the sweep.
     """
-    from mlframe.runner.limits import parse_duration, parse_size
+    from mlframe.contracts.amounts import parse_duration, parse_size
     from mlframe.sweep.engine import Engine
     from mlframe.sweep.sweeper import MlframeSweeper
 

@@ -56,7 +56,7 @@ class SweepPlan:
 
     def budget(self) -> Budget:
         """Return when to stop."""
-        from mlframe.runner.limits import parse_duration
+        from mlframe.contracts.amounts import parse_duration
 
         node = self.settings
         seconds = parse_duration(node["timeout"], where="sweep.timeout")

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from mlframe.charts import monitoring
 from mlframe.charts.document import Document, Fold, Form, Section, Table
 from mlframe.charts.page import Link
+from mlframe.contracts.monitoring import LOG
 from mlframe.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -129,13 +130,13 @@ class Pages:
     def monitor(self, name: str, query: Mapping[str, str]) -> Document:
         """Return the page of a model at work; `before` shows windows that began before it, `source` those of a file."""
         self._known(name)
-        before, source = _moment(query.get("before")), query.get("source") or monitoring.LOG
+        before, source = _moment(query.get("before")), query.get("source") or LOG
         windows = self._store.windows.many(name, source=source, until=before, limit=WINDOWS)
         alarms = self._store.alarms.many(name, source=source, limit=ALARMS)
         decisions = self._store.browsing.decisions(name, ALARMS)
         moves = self._store.browsing.moves(name, ALARMS)[::-1]
         notes = [f"Windows that began before {when(before)}."] if before else []
-        address, other = f"{place('models', name)}/monitor", source != monitoring.LOG
+        address, other = f"{place('models', name)}/monitor", source != LOG
         others = () if other else self._store.windows.others(name)
         found = monitoring.document(
             name, windows, alarms, decisions, moves, notes, source=source, others=others, address=address

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 
 from mlframe.errors import ConfigError, DataError, ParameterError
 from mlframe.monitors.business import BusinessMonitor
@@ -233,6 +234,26 @@ def test_a_query_may_only_read_and_its_address_is_in_no_message(reference, datab
     monkeypatch.delenv("KPI_URL")
     with pytest.raises(ConfigError, match="no address"):
         query("SELECT 1").observe(reference, make_window())
+
+
+def test_postgresql_is_asked_with_moments_and_lets_nothing_be_written(reference, postgres, monkeypatch):
+    window = make_window()
+    with postgres.schema() as url:
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.execute(sa.text("CREATE TABLE orders (time TIMESTAMPTZ, revenue NUMERIC(8, 2))"))
+            rows = [{"t": window.since + timedelta(minutes=30 * k), "r": 5 + k % 2} for k in range(-10, 100)]
+            connection.execute(sa.text("INSERT INTO orders VALUES (:t, :r)"), rows)
+        monkeypatch.setenv("KPI_URL", url)
+        found = query("SELECT time, revenue FROM orders WHERE time >= :since AND time < :until").observe(
+            reference, window
+        )
+        assert found.tables["key figures"]["rows"][0] == 48
+        assert found.figures["kpi_revenue"].value == 5.5
+        with pytest.raises(ConfigError, match="read-only transaction"):
+            query("DELETE FROM orders RETURNING time, revenue").observe(reference, window)
+        with engine.connect() as connection:
+            assert connection.execute(sa.text("SELECT count(*) FROM orders")).scalar_one() == 110
 
 
 @pytest.mark.parametrize(

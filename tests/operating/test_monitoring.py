@@ -443,7 +443,7 @@ def test_no_log_yet_is_said(place):
         (["monitor.window=900d"], "between 1s and 366d"),
         (["monitor.since=yesterday"], "Not a moment"),
         (["monitor.since=2026-02-02", "monitor.until=2026-01-01"], "Nothing lies before monitor.until"),
-        (["monitor.maturity=long"], "Not a length of time"),
+        (["monitor.maturity=long"], "Not a duration"),
         (["monitor.rows=table"], "word for monitor.rows"),
         (["monitors=[qualty]"], "quality"),
         (["monitors=[]"], "No monitor is picked"),
