@@ -94,7 +94,7 @@ class Stream:
             )
         moments = table.frame[name]
         if moments.null_count() or not moments.dtype.is_temporal():
-            hint = "leave rows without a time out, and read the column as a date: data.source.times"
+            hint = f"leave rows without a time out, and read the column as a date: '+data.source.times.{name}=\"%Y-%m-%d\"'"
             raise DataError(
                 f"The column {name!r} does not tell for every row when it came", where="data.columns", hint=hint
             )
